@@ -1,0 +1,36 @@
+# `make demo` and `make test` work from a fresh clone with nothing but Python 3.11+ and its venv module.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+PACKAGES := fleet actors learners env_server
+
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: setup demo test lint clean
+
+setup: $(STAMP)
+
+# The lock pins the build backend too, so nothing that isn't pinned runs. An already installed torch 2.13.0 is kept.
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/fleet run configs/demo.toml
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow and not e2e"
+	$(BIN)/python -m pytest -m "slow or e2e"
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find $(PACKAGES) tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

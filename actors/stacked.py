@@ -1,0 +1,102 @@
+"""All robots' policies in one batched product, each robot with its own weights.
+
+Weights come from the learners' policy messages; actions go to the world beside which this runs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from actors.choice import Actions, likeliest, sampled
+from actors.kernels import bias_relu, bias_tanh
+from fleet.core.config import NetworkConfig
+from fleet.core.errors import FleetError
+from fleet.core.spec import Array, WorldSpec
+
+F32 = npt.NDArray[np.float32]
+_ACTIVATIONS: dict[str, Callable[[F32, F32], None]] = {"tanh": bias_tanh, "relu": bias_relu}
+
+
+class ActorError(FleetError):
+    """An actor was given weights or observations that are not for it."""
+
+
+class StackedPolicy:
+    """N robots' policy networks. A robot whose weights were never loaded acts uniformly at random.
+
+    A robot's actions are a function of its own weights, observations and uniforms alone, bit for bit: each robot's
+    product is a BLAS call of its own. (They may differ in the last bit for another number of copies E.)
+    """
+
+    def __init__(self, spec: WorldSpec, network: NetworkConfig) -> None:
+        sizes = (spec.observation_size, *network.hidden, spec.actions)
+        self._robots = spec.robots
+        self._weights = [np.zeros((spec.robots, *pair), np.float32) for pair in pairwise(sizes)]
+        self._biases = [np.zeros((spec.robots, 1, size), np.float32) for size in sizes[1:]]
+        self._activate = _ACTIVATIONS[network.activation]
+        self._layers: list[F32] = []
+        self._make_room(spec.worlds)
+
+    def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
+        """Give `robots` the weights a learner published (`Learner.weights`); `obs.mean` and `obs.scale` are folded in.
+
+        Raises ActorError, with nothing changed, if a name is missing or unknown, a shape wrong or a number not finite.
+        """
+        self.check(weights)
+        rows = list(robots)
+        for k, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
+            weight[rows] = weights[f"actor.{k}.weight"]
+            bias[rows] = weights[f"actor.{k}.bias"]
+        # (x - mean) * scale @ w + b = x @ (scale * w) + (b - mean @ (scale * w))
+        scaled = weights["obs.scale"].astype(np.float64)[:, None] * weights["actor.0.weight"].astype(np.float64)
+        self._weights[0][rows] = scaled
+        self._biases[0][rows] -= (weights["obs.mean"].astype(np.float64)[:, None] * scaled).sum(0)
+
+    def act(self, obs: Array, uniforms: npt.NDArray[np.floating]) -> tuple[Actions, F32]:
+        """Sample actions, uint8 (N, E), and their log-probabilities, f32 (N, E).
+
+        obs (N, E, D) in any dtype, uniforms (N, E) in [0, 1).
+        """
+        return sampled(self._logits(obs), uniforms)
+
+    def greedy(self, obs: Array) -> Actions:
+        """The likeliest actions, uint8 (N, E), for obs (N, E, D)."""
+        return likeliest(self._logits(obs))
+
+    def _logits(self, obs: Array) -> F32:
+        """(N, E, A), in room of our own that the next call overwrites."""
+        wanted = (self._robots, obs.shape[1], self._weights[0].shape[1])
+        if obs.shape != wanted:
+            raise ActorError(f"observations have shape {obs.shape}; wanted {wanted}")
+        if obs.shape[1] != self._layers[0].shape[1]:
+            self._make_room(obs.shape[1])
+        inputs, *_, logits = self._layers
+        inputs[...] = obs
+        for k, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
+            outputs = self._layers[k + 1]
+            np.matmul(self._layers[k], weight, out=outputs)
+            if outputs is logits:
+                outputs += bias
+            else:
+                self._activate(outputs, bias)
+        return logits
+
+    def _make_room(self, worlds: int) -> None:
+        sizes = [self._weights[0].shape[1], *(weight.shape[2] for weight in self._weights)]
+        self._layers = [np.empty((self._robots, worlds, size), np.float32) for size in sizes]
+
+    def check(self, weights: Mapping[str, Array]) -> None:
+        """Raise ActorError if `weights` are not for these networks: a name missing or unknown, a shape wrong, not finite."""
+        features = self._weights[0].shape[1:2]
+        wanted: dict[str, tuple[int, ...]] = {"obs.mean": features, "obs.scale": features}
+        for k, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
+            wanted |= {f"actor.{k}.weight": weight.shape[1:], f"actor.{k}.bias": bias.shape[2:]}
+        if weights.keys() != wanted.keys():
+            raise ActorError(f"weights are named {sorted(weights)}; wanted {sorted(wanted)}")
+        for name, shape in wanted.items():
+            if weights[name].shape != shape:
+                raise ActorError(f"weights: {name} has shape {weights[name].shape}; wanted {shape}")
+            if not np.isfinite(weights[name]).all():
+                raise ActorError(f"weights: {name} is not finite everywhere")

@@ -1,0 +1,132 @@
+"""A round's worth of steps: the world and the actors side by side, written once into the arrays that learners get.
+
+Acting sits beside the world because a message per robot per step would cost more than the step. The arrays of a round are
+made afresh, since the wire may still be sending the last round's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from actors.acting import uniforms
+from actors.stacked import StackedPolicy
+from env_server.protocol import World
+from fleet.core.spec import Array, RolloutBatch
+
+
+@dataclass
+class Round:
+    """T steps of all robots: robot-major arrays as in `RolloutBatch`, and where the time went (seconds)."""
+
+    steps: int
+    obs: Array
+    actions: npt.NDArray[np.uint8]
+    log_probs: npt.NDArray[np.float32]
+    rewards: npt.NDArray[np.float32]
+    terminated: npt.NDArray[np.bool_]
+    truncated: npt.NDArray[np.bool_]
+    finals: list[tuple[int, Array]] = field(default_factory=list)
+    world_s: float = 0.0
+    acting_s: float = 0.0
+
+    def rollout(self, robots: Sequence[int]) -> RolloutBatch:
+        """What one learner gets of it. One robot's arrays are views, several robots' are copies."""
+        if len(robots) == 1:
+            index: slice | list[int] = slice(robots[0], robots[0] + 1)
+        else:
+            index = list(robots)
+        return RolloutBatch(
+            robots=tuple(robots),
+            obs=self.obs[index],
+            actions=self.actions[index],
+            log_probs=self.log_probs[index],
+            rewards=self.rewards[index],
+            terminated=self.terminated[index],
+            truncated=self.truncated[index],
+            final_obs=self._finals(index, len(robots)),
+        )
+
+    def _finals(self, index: slice | list[int], robots: int) -> Array:
+        """Final observations of truncated episodes (K, D), in C order of (r, t, e)."""
+        size = self.obs.shape[-1]
+        parts: list[Array] = []
+        for robot in range(robots):
+            for step, final in self.finals:
+                cut = self.truncated[index][robot, step] & ~self.terminated[index][robot, step]
+                parts.append(final[index][robot][cut])
+        return np.concatenate(parts) if parts else np.empty((0, size), self.obs.dtype)
+
+
+class Collector:
+    """Steps `world` under `policy`, round after round; its own state is the current observation and the running returns."""
+
+    def __init__(self, world: World, policy: StackedPolicy, seed: int, steps: int) -> None:
+        self.world = world
+        self.policy = policy
+        self._seed = seed
+        self._steps = steps
+        spec = world.spec
+        self._obs: Array = np.zeros((spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype)
+        self._returns = np.zeros((spec.robots, spec.worlds), np.float64)
+        self.episode_returns: list[npt.NDArray[np.float64]] = []
+
+    def reset(self) -> None:
+        """Start every copy afresh from the run's seed."""
+        self.world.reset(self._seed, self._obs)
+
+    def collect(self, number: int, stop: Callable[[], bool] = lambda: False) -> Round:
+        """Round `number`: T steps, fewer if `stop()` turns true between two steps (`Round.steps` says how many)."""
+        spec, steps = self.world.spec, self._steps
+        shape = (spec.robots, steps, spec.worlds)
+        taken = Round(
+            steps=steps,
+            obs=np.empty((spec.robots, steps + 1, spec.worlds, spec.observation_size), spec.observation_dtype),
+            actions=np.empty(shape, np.uint8),
+            log_probs=np.empty(shape, np.float32),
+            rewards=np.empty(shape, np.float32),
+            terminated=np.empty(shape, np.bool_),
+            truncated=np.empty(shape, np.bool_),
+        )
+        taken.obs[:, 0] = self._obs
+        drawn = uniforms(self._seed, range(spec.robots), number, steps, spec.worlds)
+        self.episode_returns = []
+        for step in range(steps):
+            if stop():
+                taken.steps = step
+                break
+            self._step(taken, step, drawn[step])
+        self._obs = taken.obs[:, taken.steps].copy()
+        return taken
+
+    def _step(self, taken: Round, step: int, drawn: npt.NDArray[np.float32]) -> None:
+        began = perf_counter()
+        actions, log_probs = self.policy.act(taken.obs[:, step], drawn)
+        acted = perf_counter()
+        result = self.world.step(actions, taken.obs[:, step + 1])
+        taken.acting_s += acted - began
+        taken.world_s += perf_counter() - acted
+        taken.actions[:, step] = actions
+        taken.log_probs[:, step] = log_probs
+        taken.rewards[:, step] = result.rewards
+        taken.terminated[:, step] = result.terminated
+        taken.truncated[:, step] = result.truncated
+        self._returns += result.rewards
+        ended = result.terminated | result.truncated
+        if ended.any():
+            taken.finals.append((step, result.final_obs.copy()))
+            self.episode_returns.append(self._returns[ended])
+            self._returns[ended] = 0.0
+
+    def state(self) -> dict[str, Array]:
+        """What a snapshot keeps: the world's state under `world.`, the current observation and the running returns."""
+        kept = {f"world.{name}": array for name, array in self.world.state().items()}
+        return kept | {"obs": self._obs.copy(), "returns": self._returns.copy()}
+
+    def set_state(self, state: dict[str, Array]) -> None:
+        """Go on from what `state()` gave."""
+        self.world.set_state({k.removeprefix("world."): v for k, v in state.items() if k.startswith("world.")})
+        self._obs = state["obs"].copy()
+        self._returns = np.asarray(state["returns"], np.float64).copy()

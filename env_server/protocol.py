@@ -1,0 +1,63 @@
+"""What the environment server asks of a world. The warehouse is one; games and other people's tasks are others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fleet.core.spec import Array, WorldSpec
+
+Body = Literal["online", "stalled", "towed"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step gave, robot-major. The arrays are the world's own and are overwritten by the next step.
+
+    rewards f32 (N, E); terminated, truncated bool (N, E); final_obs (N, E, D), valid only where an episode ended: the
+    observation it ended in (the copy itself has been reset, and `out` holds the new episode's first observation).
+    """
+
+    rewards: npt.NDArray[np.float32]
+    terminated: npt.NDArray[np.bool_]
+    truncated: npt.NDArray[np.bool_]
+    final_obs: Array
+
+
+class World(Protocol):
+    """E copies of N robots, stepped at once."""
+
+    @property
+    def spec(self) -> WorldSpec:
+        """Shapes and types; constant."""
+        ...
+
+    def reset(self, seed: int, out: Array) -> None:
+        """Start every copy afresh from `seed` and write the observations into `out` (N, E, D)."""
+        ...
+
+    def step(self, actions: npt.NDArray[np.uint8], out: Array) -> Step:
+        """Apply `actions` (N, E), write the next observations into `out` (N, E, D); ended copies are reset."""
+        ...
+
+    def set_body(self, robot: int, body: Body) -> None:
+        """Take a robot off in every copy (stalled: an obstacle; towed: off the floor), or put it back online."""
+        ...
+
+    def metrics(self) -> Mapping[str, npt.NDArray[np.int64]]:
+        """Counters since the world was made, per robot: at least `deliveries` (N,) and `deliveries_by_copy` (N, E)."""
+        ...
+
+    def state(self) -> dict[str, Array]:
+        """Copies of all arrays that decide the future, generators and clocks included."""
+        ...
+
+    def set_state(self, state: Mapping[str, Array]) -> None:
+        """Go back to a state that `state()` gave. Raises WorldError if it is another world's."""
+        ...
+
+    def render(self, copy: int = 0) -> npt.NDArray[np.uint8]:
+        """One copy as an image, uint8 (height, width, 3)."""
+        ...

@@ -1,0 +1,65 @@
+"""Run snapshots, the environment server's part: the world's state, links to the learners' checkpoints, the manifest last.
+
+A learner writes its checkpoint before it publishes the policy of a round in which a snapshot is due, so in lockstep all files
+are there when all policies are. In free pacing a snapshot links what each learner has.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from env_server.collect import Collector
+from env_server.errors import WorldError
+from fleet.core.checkpoint import load_arrays, save_arrays
+from fleet.core.config import Config
+from fleet.core.rundir import RunDirectory
+from fleet.core.snapshots import LearnerStore, SnapshotStore, learner_file, link_into
+
+WORLD_FILE = "world.safetensors"
+
+
+def take_snapshot(
+    directory: RunDirectory,
+    config: Config,
+    done: int,
+    collector: Collector,
+    versions: Mapping[int, int],
+    agent_steps: int,
+    evaluation: Mapping[str, float],
+) -> None:
+    """Write the snapshot after `done` rounds. `versions`: the last accepted policy version of each learner."""
+    store = SnapshotStore(directory.snapshots, config.checkpoint.keep)
+    folder = store.begin(done)
+    linked = {str(k): _link_learner(directory, folder, k, version) for k, version in versions.items()}
+    exact = config.run.pacing == "lockstep" and linked == {str(k): v for k, v in versions.items()}
+    save_arrays(folder / WORLD_FILE, collector.state(), {"round": done})
+    manifest: dict[str, Any] = {"agent_steps": agent_steps, "versions": linked, "exact": exact}
+    if evaluation:
+        manifest["evaluation"] = {**evaluation, "score": evaluation["deliveries_per_1000"]}
+    store.commit(done, manifest)
+    store.prune()
+
+
+def _link_learner(directory: RunDirectory, folder: Path, learner: int, version: int) -> int | None:
+    """Link learner k's checkpoint of `version`, or its newest; the version linked, None if it has none yet."""
+    store = LearnerStore(directory.learner(learner))
+    versions = store.versions()
+    if not versions:
+        return None
+    chosen = version if version in versions else versions[-1]
+    link_into(folder, store.path(chosen), learner_file(learner))
+    return chosen
+
+
+def restore_world(folder: Path, collector: Collector) -> tuple[int, int]:
+    """Put `collector` where the snapshot in `folder` left it; the rounds and agent-steps done by then.
+
+    Raises WorldError if the snapshot is of another world.
+    """
+    arrays, meta = load_arrays(folder / WORLD_FILE)
+    try:
+        collector.set_state(arrays)
+    except KeyError as error:
+        raise WorldError(f"{folder / WORLD_FILE}: no array {error}; not a snapshot of this world") from error
+    manifest = SnapshotStore(folder.parent).get(int(meta["round"])).manifest
+    return int(meta["round"]), int(manifest["agent_steps"])

@@ -1,0 +1,67 @@
+"""Taking a robot's body off the floor of every copy, and bringing it back. Called by `Warehouse.set_body`."""
+
+from env_server.warehouse.compiled import compiled
+from env_server.warehouse.dispatch import Dispatch, give_back, hand_out
+from env_server.warehouse.observe import relook
+from env_server.warehouse.state import NOTHING, ONLINE, TOWED, I32, Layout, State
+
+
+@compiled
+def set_body(state: State, layout: Layout, dispatch: Dispatch, n: int, body: int) -> None:
+    """Make robot n ONLINE, STALLED or TOWED in all copies; what it is already is left alone."""
+    before = state.body[n]
+    if before == body:
+        return
+    for e in range(state.cell.shape[0]):
+        if body == TOWED:
+            _tow(state, layout, dispatch, e, n)
+        elif before == TOWED:
+            _bring_back(state, layout, e, n)
+    state.body[n] = body
+    if body == ONLINE and layout.dispatched:
+        for e in range(state.cell.shape[0]):
+            hand_out(state, dispatch, e)
+
+
+@compiled
+def _tow(state: State, layout: Layout, dispatch: Dispatch, e: int, n: int) -> None:
+    """Off the floor; its shelf is put back: with dispatch where it came from, else into the nearest free slot."""
+    cell, shelf = state.cell[e, n], state.carrying[e, n]
+    if layout.dispatched:
+        give_back(state, dispatch, e, n)
+    elif shelf >= 0:
+        state.standing[e, cell] = NOTHING
+        slot = _nearest_free(state.standing[e], layout.slots, layout.width, cell)
+        state.carrying[e, n] = NOTHING
+        state.shelf_cell[e, shelf] = slot
+        state.standing[e, slot] = shelf
+    if shelf >= 0:
+        relook(state, layout, e, state.shelf_cell[e, shelf])
+    state.has_delivered[e, n] = 0
+    state.left_at[e, n] = cell
+    state.cell[e, n] = NOTHING
+    state.robot_at[e, cell] = NOTHING
+    relook(state, layout, e, cell)
+
+
+@compiled
+def _bring_back(state: State, layout: Layout, e: int, n: int) -> None:
+    """Onto the cell it was taken from, or the nearest one without a robot; under a shelf is no obstacle, it is unloaded."""
+    cell = _nearest_free(state.robot_at[e], layout.starts, layout.width, state.left_at[e, n])
+    state.cell[e, n] = cell
+    state.left_at[e, n] = NOTHING
+    state.robot_at[e, cell] = n
+    relook(state, layout, e, cell)
+
+
+@compiled
+def _nearest_free(layer: I32, places: I32, width: int, cell: int) -> int:
+    """Of `places`, the one nearest to `cell` (as if nothing were in the way) where `layer` (cells,) holds NOTHING."""
+    nearest, least = NOTHING, 1 << 30
+    for k in range(places.size):
+        place = places[k]
+        if layer[place] < 0:
+            distance = abs(place // width - cell // width) + abs(place % width - cell % width)
+            if distance < least:
+                nearest, least = place, distance
+    return nearest

@@ -1,0 +1,197 @@
+"""Shortest-path distances to any cell of a floor, measured when first asked for and kept while there is room.
+
+The floor's walls and highways come in once; dispatch asks for a field whenever a robot's target changes, and the dense
+reward and the way in the observation read it in every step. A field holds the distance *to* its target from every cell.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from env_server.warehouse.compiled import compiled
+from env_server.warehouse.state import I32, NOTHING, U8
+
+U16 = npt.NDArray[np.uint16]
+
+FREE, LOADED = 0, 1  # families: an unloaded robot passes under shelves, a loaded one keeps to the highways
+FAR = 65535  # no way at all; longer ways than FAR - 1 read FAR - 1
+DEFAULT_BOUND = 256 << 20
+
+
+class Distances(NamedTuple):
+    """The fields kept, which target each is for, and what decides which of them makes room for the next."""
+
+    neighbours: I32  # (cells, 4) up, down, left, right; NOTHING over the edge or where blocked
+    highway: U8  # (cells,) 1 where no shelf can stand
+    fields: U16  # (C, cells)
+    field_of: I32  # (2, cells) field of a family and target cell, NOTHING if not kept
+    holds: I32  # (C,) family * cells + target of each field
+    users: I32  # (C,) robots on their way by this field; it stays while there is one
+    recent: U8  # (C,) asked for since the hand last passed: stays one more turn
+    hand: I32  # (1,) where the search for room goes on
+    frontier: I32  # (cells,) scratch of the search
+    complete: bool  # whether every target has room, so that nothing is ever thrown out
+
+
+def capacity(cells: int, targets: int, in_use: int, bound: int = DEFAULT_BOUND) -> int:
+    """Fields to make room for: all `targets` within `bound` bytes, else what fits, but more than are `in_use`."""
+    return min(targets, max(bound // (2 * cells), in_use + 1))
+
+
+def distance_bytes(cells: int, targets: int, in_use: int, bound: int = DEFAULT_BOUND) -> int:
+    """What the fields take once all of them are filled."""
+    return 2 * cells * capacity(cells, targets, in_use, bound)
+
+
+def make_distances(
+    blocked: npt.NDArray[np.bool_],
+    highway: npt.NDArray[np.bool_],
+    targets: int,
+    in_use: int,
+    bound: int = DEFAULT_BOUND,
+) -> Distances:
+    """Distances on the floor `blocked`, `highway`, bool (H, W).
+
+    `targets` is how many different (family, cell) pairs can ever be asked for, `in_use` how many at once (robots x
+    copies). On a floor where nothing is lifted every open cell is a highway and only FREE is asked for.
+    """
+    cells = blocked.size
+    room = capacity(cells, targets, in_use, bound)
+    return Distances(
+        neighbours=_neighbours(blocked),
+        highway=highway.reshape(-1).astype(np.uint8),
+        fields=np.zeros((room, cells), np.uint16),
+        field_of=np.full((2, cells), NOTHING, np.int32),
+        holds=np.full(room, NOTHING, np.int32),
+        users=np.zeros(room, np.int32),
+        recent=np.zeros(room, np.uint8),
+        hand=np.zeros(1, np.int32),
+        frontier=np.zeros(cells, np.int32),
+        complete=room >= targets,
+    )
+
+
+def _neighbours(blocked: npt.NDArray[np.bool_]) -> I32:
+    numbers = np.arange(blocked.size, dtype=np.int32).reshape(blocked.shape)
+    walled = np.pad(np.where(blocked, np.int32(NOTHING), numbers), 1, constant_values=NOTHING)
+    sides = [walled[:-2, 1:-1], walled[2:, 1:-1], walled[1:-1, :-2], walled[1:-1, 2:]]
+    return np.ascontiguousarray(np.stack(sides, axis=-1).reshape(-1, 4))
+
+
+@compiled
+def measure(d: Distances, family: int, target: int, out: U16) -> None:
+    """Write the distance to `target` from every cell into `out` (cells,)."""
+    out[:] = FAR
+    out[target] = 0
+    d.frontier[0] = target
+    if family == FREE:
+        _spread(d, False, out, 1)
+        return
+    # First along the highways. Then into what lies beside them, so that no way leads through a slot where one leads
+    # around it: a robot that has just loaded stands in a slot, and one in a pocket may have come through an empty one.
+    reached = _spread(d, True, out, 1)
+    _spread(d, False, out, reached)
+
+
+@compiled
+def _spread(d: Distances, only_highways: bool, out: U16, reached: int) -> int:
+    """Go on from the `reached` cells in `frontier`, nearest first, into new ones; how many are reached then."""
+    head, tail = 0, reached
+    while head < tail:
+        here = d.frontier[head]
+        head += 1
+        steps = out[here] + 1
+        if steps == FAR:
+            steps = FAR - 1
+        for side in range(4):
+            there = d.neighbours[here, side]
+            if there >= 0 and out[there] == FAR and (not only_highways or d.highway[there] == 1):
+                out[there] = steps
+                d.frontier[tail] = there
+                tail += 1
+    return tail
+
+
+def nearest_of(d: Distances, places: I32) -> I32:
+    """Number in `places` (cells on the highway) of the one nearest to each cell for a loaded robot, int32 (cells,).
+
+    Of equally near ones the first; NOTHING where none can be reached.
+    """
+    nearest = np.full(d.highway.size, NOTHING, np.int32)
+    _spread_nearest(d, places, nearest)
+    return nearest
+
+
+@compiled
+def _spread_nearest(d: Distances, places: I32, nearest: I32) -> None:
+    """Fill `nearest` (cells,), which is all NOTHING, by one search from all `places` at once."""
+    for number in range(places.size):
+        nearest[places[number]] = number
+        d.frontier[number] = places[number]
+    head, tail = 0, places.size
+    while head < tail:
+        here = d.frontier[head]
+        head += 1
+        if d.highway[here] == 0:
+            continue
+        for side in range(4):
+            there = d.neighbours[here, side]
+            if there >= 0 and nearest[there] == NOTHING:
+                nearest[there] = nearest[here]
+                d.frontier[tail] = there
+                tail += 1
+
+
+@compiled
+def field(d: Distances, family: int, target: int) -> int:
+    """The row of `d.fields` with the distances to `target`, measured now if it isn't kept.
+
+    It may be thrown out at the next call unless somebody holds it (`hold`) or `d.complete`.
+    """
+    row: int = d.field_of[family, target]
+    if row < 0:
+        row = _make_room(d)
+        d.field_of[family, target] = row
+        d.holds[row] = family * d.highway.size + target
+        measure(d, family, target, d.fields[row])
+    d.recent[row] = 1
+    return row
+
+
+@compiled
+def hold(d: Distances, family: int, target: int) -> int:
+    """`field`, kept until `release` is called as often as this."""
+    row = field(d, family, target)
+    d.users[row] += 1
+    return row
+
+
+@compiled
+def release(d: Distances, row: int) -> None:
+    """Give back a field that was held."""
+    d.users[row] -= 1
+
+
+@compiled
+def release_all(d: Distances) -> None:
+    """Nobody holds anything any more."""
+    d.users[:] = 0
+
+
+@compiled
+def _make_room(d: Distances) -> int:
+    """A row nobody holds: the first one the hand meets that wasn't asked for since it last passed (CLOCK)."""
+    rows = d.holds.size
+    for _ in range(2 * rows):
+        row: int = d.hand[0]
+        d.hand[0] = (row + 1) % rows
+        if d.users[row] > 0:
+            continue
+        if d.recent[row] == 1:
+            d.recent[row] = 0
+            continue
+        if d.holds[row] >= 0:
+            d.field_of[d.holds[row] // d.highway.size, d.holds[row] % d.highway.size] = NOTHING
+        return row
+    raise RuntimeError("more distance fields in use than there is room for")

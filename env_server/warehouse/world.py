@@ -1,0 +1,174 @@
+"""The warehouse as a `World`: RWARE's rules and what is built on them, stepped by the compiled kernel.
+
+The environment server makes it from the `[world]` table and steps it with what the actors chose.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from env_server.errors import WorldError
+from env_server.protocol import Body, Step
+from env_server.warehouse.bodies import set_body
+from env_server.warehouse.build import make_layout, make_orders, make_scratch, make_state
+from env_server.warehouse.dispatch import rebuild
+from env_server.warehouse.draw import draw
+from env_server.warehouse.features import way_bounds, way_size
+from env_server.warehouse.kernel import Window, derive_all, observe_all, reset_all, step
+from env_server.warehouse.observe import blank_row, rware_size
+from env_server.warehouse.setup import build_floor, resolve
+from env_server.warehouse.snapshot import read_state, write_state
+from env_server.warehouse.state import NOTHING
+from fleet.core.config.world import WorldConfig
+from fleet.core.seeds import stream
+from fleet.core.spec import Array, WorldSpec
+
+ACTIONS = 5
+BODIES: tuple[Body, ...] = ("online", "stalled", "towed")  # their numbers in state.py
+
+
+class Warehouse:
+    """E copies of a warehouse with N robots. Made from a `[world]` table; raises BadInput as `resolve` does.
+
+    Call `reset` (or `set_state`) before the first `step`.
+    """
+
+    def __init__(self, config: WorldConfig) -> None:
+        self.floor = build_floor(config)
+        self.config = resolve(config, self.floor)
+        assert self.config.robots is not None
+        assert self.config.request_queue is not None
+        shape = (self.config.robots, self.config.worlds)
+        self._layout = make_layout(self.floor, self.config)
+        self._state = make_state(self._layout, self.config.worlds, self.config.robots, self.config.request_queue)
+        self._scratch = make_scratch(self._layout, self.config.robots, self.config.request_queue)
+        self._dispatch = make_orders(self.floor, self._layout, self.config)
+        self._spec = _spec(self.config, self.floor.height, self.floor.width)
+        size, dtype = self._spec.observation_size, self._spec.observation_dtype
+        self._blank = blank_row(self.config.sensor_range, size, dtype)
+        self._no_draws = np.full((self.config.worlds, self.floor.goals.size), NOTHING, np.int32)
+        self._step = Step(
+            rewards=np.zeros(shape, np.float32),
+            terminated=np.zeros(shape, np.bool_),
+            truncated=np.zeros(shape, np.bool_),
+            final_obs=np.zeros((*shape, size), dtype),
+        )
+        self._final = self._window(self._step.final_obs)
+
+    @property
+    def spec(self) -> WorldSpec:
+        """Shapes and types; constant."""
+        return self._spec
+
+    def reset(self, seed: int, out: Array) -> None:
+        """Start every copy afresh from `seed` and write the observations into `out` (N, E, D).
+
+        With `stagger` the first episodes are cut short by different amounts. Robots offline stay offline.
+        """
+        window = self._window(out)
+        copies = self.config.worlds
+        words = [stream(seed, "world", copy).generate_state(4, np.uint64) for copy in range(copies)]
+        self._state.rng[:] = np.stack(words)
+        reset_all(self._state, self._layout, self._dispatch, window)
+        if self.config.stagger:
+            self._state.clock[:] = np.arange(copies) * self.config.max_steps // copies
+
+    def step(self, actions: npt.NDArray[np.uint8], out: Array, draws: npt.NDArray[np.int32] | None = None) -> Step:
+        """Apply `actions` uint8 (N, E), write the next observations into `out` (N, E, D); ended copies are reset.
+
+        `draws` int32 (E, G) names the shelf requested next at each goal's delivery, -1 for one drawn here; it has no
+        effect under dispatch. Raises WorldError for arrays of another shape or type.
+        """
+        if actions.shape != self._step.rewards.shape or actions.dtype != np.uint8:
+            raise WorldError(
+                f"actions are {actions.dtype} {actions.shape}; allowed is uint8 {self._step.rewards.shape}"
+            )
+        step(
+            self._state,
+            self._layout,
+            self._dispatch,
+            self._scratch,
+            np.ascontiguousarray(actions),
+            self._no_draws if draws is None else self._forced(draws),
+            self._step.rewards,
+            self._step.truncated,
+            self._window(out),
+            self._final,
+        )
+        return self._step
+
+    def observe(self, out: Array) -> None:
+        """Write the present observations into `out` (N, E, D), after `set_state` or `set_body`."""
+        observe_all(self._state, self._layout, self._dispatch, self._window(out))
+
+    def set_body(self, robot: int, body: Body) -> None:
+        """Take a robot off in every copy (stalled: an obstacle; towed: off the floor), or put it back online.
+
+        Towed, its shelf is put back (with dispatch to its home, else into the nearest free slot) and its order is open
+        again. Back from it, it stands where it was taken from, or on the nearest cell without a robot.
+        """
+        if not 0 <= robot < self._spec.robots:
+            raise WorldError(f"robot {robot}; allowed are 0 to {self._spec.robots - 1}")
+        if body not in BODIES:
+            raise WorldError(f"body {body!r}; allowed are {', '.join(BODIES)}")
+        set_body(self._state, self._layout, self._dispatch, robot, BODIES.index(body))
+
+    def metrics(self) -> Mapping[str, npt.NDArray[np.int64]]:
+        """Since the world was made: `deliveries` (N,) over all copies, `deliveries_by_copy` (N, E)."""
+        by_copy = self._state.deliveries.T.copy()
+        return {"deliveries": by_copy.sum(axis=1), "deliveries_by_copy": by_copy}
+
+    def state(self) -> dict[str, Array]:
+        """Copies of all arrays that decide the future, by the names of `state.State`, copy-major."""
+        return read_state(self._state)
+
+    def set_state(self, state: Mapping[str, Array]) -> None:
+        """Go back to a state that `state()` gave. Raises WorldError if it is another world's or can't be."""
+        requests = self.floor.shelves.size or self.floor.service.size
+        write_state(self._state, self._layout, requests, state)
+        derive_all(self._state, self._layout)
+        if self._layout.dispatched:
+            rebuild(self._state, self._dispatch)
+
+    def render(self, copy: int = 0) -> npt.NDArray[np.uint8]:
+        """One copy as an image, uint8 (height, width, 3)."""
+        return draw(self.floor, self._state, copy)
+
+    def _window(self, out: Array) -> Window:
+        """`out` as the kernel writes it. Raises WorldError if it isn't (N, E, D) of the world's type with packed rows."""
+        spec = self._spec
+        shape, item = (spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype.itemsize
+        if out.shape != shape or out.dtype != spec.observation_dtype or not out.flags.writeable:
+            raise WorldError(f"out is {out.dtype} {out.shape}; allowed is a writable {spec.observation_dtype} {shape}")
+        if out.strides[2] != item or min(out.strides) < 0 or any(stride % item for stride in out.strides):
+            raise WorldError(f"out has strides {out.strides}; rows must be packed and none may run backwards")
+        robot_stride, copy_stride = out.strides[0] // item, out.strides[1] // item
+        span = (shape[0] - 1) * robot_stride + (shape[1] - 1) * copy_stride + shape[2]
+        flat = np.lib.stride_tricks.as_strided(out, (span,), (item,))
+        return Window(flat, robot_stride, copy_stride, self._blank, rware_size(self.config.sensor_range))
+
+    def _forced(self, draws: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        if draws.shape != self._no_draws.shape or draws.dtype != np.int32:
+            raise WorldError(f"draws are {draws.dtype} {draws.shape}; allowed is int32 {self._no_draws.shape}")
+        if draws.min() < NOTHING or draws.max() >= max(self.floor.shelves.size, 1):
+            raise WorldError(f"draws are {draws.min()} to {draws.max()}; allowed are -1 to {self.floor.shelves.size - 1}")
+        return np.ascontiguousarray(draws)
+
+
+def _spec(config: WorldConfig, height: int, width: int) -> WorldSpec:
+    assert config.robots is not None
+    dtype = np.dtype(np.int8 if max(height, width) <= np.iinfo(np.int8).max else np.int16)
+    bound = np.ones(rware_size(config.sensor_range), np.float32)
+    bound[:2] = max(width - 1, 1), max(height - 1, 1)
+    if config.dispatch != "off":
+        bound = np.concatenate([bound, way_bounds(height, width)])
+        assert bound.size == rware_size(config.sensor_range) + way_size(config.sensor_range)
+    return WorldSpec(
+        robots=config.robots,
+        worlds=config.worlds,
+        observation_size=bound.size,
+        observation_dtype=dtype,
+        actions=ACTIONS,
+        bound=bound.astype(np.float32),
+    )

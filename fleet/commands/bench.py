@@ -1,0 +1,44 @@
+"""`fleet bench`: measures, says how and on which machine, and prints each figure beside what it is compared with."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("bench")(bench)
+
+
+def bench(
+    name: Annotated[str, typer.Argument(metavar="world|start|wire|train", help="What to measure.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure speed and memory against a baseline in the same run."""
+    from fleet.commands.screen import number, print_json, print_table
+    from fleet.core.platform import machine
+    from fleet.study.bench import measure
+
+    measured, here = measure(name), machine()
+    if as_json:
+        print_json({"machine": here, "how": measured.how, "rows": [asdict(row) for row in measured.rows]})
+        return
+    print_table(
+        (
+            (
+                row.name,
+                number(row.value),
+                row.unit,
+                row.against or "",
+                "" if row.ratio is None else f"{row.ratio:.2f} x",
+            )
+            for row in measured.rows
+        ),
+        header=("figure", "value", "unit", "against", "ratio"),
+    )
+    print(f"\n{measured.how}")
+    print(
+        f"{here['cpu']}, {here['usable_cores']} of {here['cores']} cores, {here['memory_bytes'] / 1e9:.0f} GB, "
+        f"{here['system']}, Python {here['python']}, torch {here['torch']}, numpy {here['numpy']}"
+    )

@@ -1,0 +1,119 @@
+"""`fleet run`: trains, and shows how it goes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from fleet.core.config import Config
+    from fleet.study.run import Finished
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run")(run)
+
+
+def run(
+    source: Annotated[
+        str | None, typer.Argument(metavar="CONFIG", help="A TOML file, or a shipped config's name: demo, smoke, ...")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds to train for (run.rounds).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides every draw of the run (run.seed).")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder. Unset: runs/NAME-TIME.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change one setting; may be repeated.")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Go on with the run in DIR from its newest snapshot. May differ then: run.rounds, run.name, "
+            "run.patience_s, checkpoint.*, eval.*, control.*",
+        ),
+    ] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Start the robots from the policies of the run in DIR.")
+    ] = None,
+    single_process: Annotated[
+        bool, typer.Option("--single-process", help="The same parts in one process, without sockets.")
+    ] = False,
+) -> None:
+    """Train a fleet: one learner process per robot, each with its own weights and optimizer."""
+    from fleet.commands.display import make_display
+    from fleet.core.errors import BadInput
+    from fleet.study import run as study
+
+    if resume is not None and (out is not None or init_from is not None):
+        raise BadInput("--resume goes on in the run's own folder from its own snapshot: no --out, no --init-from")
+    config = _load(source, resume, rounds, seed, settings or [])
+    with make_display() as display:
+        if resume is not None:
+            finished = study.resume(resume, config, single_process=single_process, on_status=display.show)
+        else:
+            finished = study.run(
+                config, out, init_from=init_from, single_process=single_process, on_status=display.show
+            )
+    _close(finished)
+    raise typer.Exit(finished.outcome.exit_status)
+
+
+def _load(
+    source: str | None, resume: Path | None, rounds: int | None, seed: int | None, settings: list[str]
+) -> "Config":
+    from fleet.core.config.load import Override, load_config
+    from fleet.core.errors import BadInput
+    from fleet.core.rundir import RunDirectory
+    from fleet.study.prepare import prepare
+
+    if source is None and resume is None:
+        raise BadInput("no CONFIG given; name a TOML file or a shipped config, such as demo")
+    overrides: list[str | Override] = list(settings)
+    if rounds is not None:
+        overrides.append(Override(f"--rounds {rounds}", ("run", "rounds"), rounds))
+    if seed is not None:
+        overrides.append(Override(f"--seed {seed}", ("run", "seed"), seed))
+    if source is None:
+        assert resume is not None
+        source = str(RunDirectory.open(resume).config)
+    config = load_config(source, overrides)
+    try:
+        return prepare(config)
+    except BadInput as error:
+        raise BadInput(f"{source}: {error}") from None
+
+
+def _close(finished: "Finished") -> None:
+    """The closing summary."""
+    from fleet.commands.screen import complain, print_table
+    from fleet.core.rundir import RunDirectory
+
+    summary = RunDirectory.open(finished.path).read_json("summary.json")
+    print()
+    print_table(summary_rows(summary))
+    print(f"\n{finished.path}")
+    if finished.outcome.kind == "failed":
+        complain(finished.outcome.reason)
+
+
+def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """A run's summary.json as rows: what it is, and how much."""
+    from fleet.commands.screen import duration, number
+
+    figures, ledger = summary.get("figures", {}), summary.get("ledger", {})
+    rows = [
+        ("outcome", f"{summary['outcome']}: {str(summary['reason']).splitlines()[0]}"),
+        ("time", duration(summary.get("wall_s"))),
+        ("rounds", number(figures.get("round"))),
+        ("agent-steps", number(figures.get("agent_steps"))),
+        ("agent-steps/s", number(figures.get("agent_steps_per_s"), 0)),
+        ("deliveries per robot per 1,000 steps", number(figures.get("deliveries_per_1000"))),
+        ("episode return", number(figures.get("episode_return"))),
+        ("restarts", number(sum(summary.get("restarts", {}).values()))),
+    ]
+    if "balanced" in ledger:
+        word = "balanced" if ledger["balanced"] else "NOT BALANCED"
+        lost = f", {number(ledger['lost'])} lost" if ledger["lost"] else ""
+        rows.append(("ledger", f"{word}: {number(ledger['trained'])} agent-steps trained{lost}"))
+    return rows

@@ -1,0 +1,53 @@
+"""What the commands share for printing: errors, JSON, tables, numbers a person can read."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+MISSING = "-"
+
+
+def complain(message: str) -> None:
+    """One message on stderr."""
+    print(f"error: {message}", file=sys.stderr)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One JSON object on stdout."""
+    print(json.dumps(value, indent=2))
+
+
+def print_table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> None:
+    """Columns as wide as their contents. Under a header, cells that start with a digit are set to the right."""
+    table = [*([header] if header else []), *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = (
+            cell.rjust(width) if header and cell[:1].isdigit() else cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)
+        )
+        print("  ".join(cells).rstrip())
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A count or a figure with thousands separated; `-` where it isn't known."""
+    if value is None:
+        return MISSING
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def size(value: int) -> str:
+    """Bytes in words."""
+    return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"
+
+
+def duration(seconds: float | None) -> str:
+    """`42 s`, `3:07`, `1:02:45`; `-` where it isn't known."""
+    if seconds is None:
+        return MISSING
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02d}:{rest:02d}"
+    return f"{minutes}:{rest:02d}" if minutes else f"{rest} s"

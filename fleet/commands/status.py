@@ -1,0 +1,77 @@
+"""`fleet status`: how a run in another terminal is doing."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from fleet.core.rundir import RunDirectory
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status")(status)
+
+
+def status(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how a run is doing, or what it came to."""
+    from fleet.commands.link import ask
+    from fleet.commands.screen import print_json
+    from fleet.core.rundir import RunDirectory
+
+    run = RunDirectory.open(directory)
+    running = run.is_running() and (run.path / "control.json").exists()
+    data = ask(run, "status").data if running else _from_files(run)
+    if as_json:
+        print_json({"running": running, **data})
+    elif running:
+        _print_running(data)
+    else:
+        _print_ended(data)
+
+
+def _from_files(run: "RunDirectory") -> dict[str, Any]:
+    """summary.json, or where there is none (the supervisor was killed, or has only begun) the last round's figures."""
+    from fleet.core.jsonl import read_jsonl
+
+    if (run.path / "summary.json").exists():
+        return run.read_json("summary.json")
+    lines = read_jsonl(run.metrics) if run.metrics.exists() else []
+    phase = "running" if run.is_running() else "killed"
+    return {"outcome": phase, "reason": "there is no summary.json", "figures": lines[-1] if lines else {}}
+
+
+def _print_running(data: dict[str, Any]) -> None:
+    from fleet.commands.screen import duration, number, print_table, size
+
+    print(f"{data['phase']}: round {data['round']} of {data['rounds']}, {duration(data['eta_s'])} left\n")
+    print_table(
+        [
+            ("agent-steps", number(data["agent_steps"])),
+            ("agent-steps/s", number(data["agent_steps_per_s"], 0)),
+            ("deliveries per robot per 1,000 steps", number(data["deliveries_per_1000"])),
+            ("episode return", number(data["episode_return"])),
+            ("robots online", f"{data['online']} of {data['robots']}"),
+            ("policy lag", number(data["policy_lag"])),
+            ("memory", size(data["memory_bytes"])),
+        ]
+    )
+    print()
+    header = ("process", "pid", "phase", "restarts", "memory")
+    rows = (
+        (item["name"], str(item["pid"] or "-"), item["phase"], str(item["restarts"]), size(item["memory_bytes"]))
+        for item in data["processes"]
+    )
+    print_table(rows, header=header)
+
+
+def _print_ended(data: dict[str, Any]) -> None:
+    from fleet.commands.run import summary_rows
+    from fleet.commands.screen import print_table
+
+    print("not running\n")
+    print_table(summary_rows(data))

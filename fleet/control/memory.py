@@ -1,0 +1,76 @@
+"""How much memory a run will take, from its config's figures given as numbers, and a refusal where it would not fit.
+
+The constants are private memory (USS) as measured with torch 2.13 on Linux; the estimate is meant to be a little high.
+"""
+
+from dataclasses import dataclass
+
+import psutil
+
+from fleet.core.errors import BadInput
+
+_MIB = 1 << 20
+_SUPERVISOR = 80 * _MIB
+_ZYGOTE = 320 * _MIB  # torch, once, shared by all learners
+_SERVER = 220 * _MIB  # numpy, numba and the compiled kernels
+_LEARNER = 14 * _MIB  # what a fork of the warm zygote comes to own, before any data
+_SAMPLE_BYTES = 24  # action, log prob, reward, two end flags, value, advantage, return
+_WORKING_FACTOR = 6  # activations and their gradients of one minibatch, against its inputs in f32
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What decides a run's memory. `groups`: robots of each learner; `world_bytes`: what the world says it needs."""
+
+    groups: tuple[int, ...]
+    worlds: int
+    rollout_steps: int
+    minibatch: int
+    observation_size: int
+    observation_bytes: int
+    parameters: int
+    credit: int
+    world_bytes: int
+
+
+def estimate_bytes(figures: Figures) -> int:
+    """Private memory of all the run's processes together, in bytes."""
+    learners = sum(_learner_bytes(figures, robots) for robots in figures.groups)
+    return _SUPERVISOR + _ZYGOTE + _server_bytes(figures) + learners
+
+
+def require_memory(figures: Figures, limit_gb: float | None = None, free_bytes: int | None = None) -> int:
+    """The estimate. Raises BadInput if it is above `limit_gb`, or with that unset above what memory is free."""
+    needed = estimate_bytes(figures)
+    if limit_gb is not None:
+        allowed, what = int(limit_gb * 1e9), f"control.memory_limit_gb = {limit_gb:g}"
+    else:
+        allowed = psutil.virtual_memory().available if free_bytes is None else free_bytes
+        what = f"the {allowed / 1e9:.1f} GB that are free"
+    if needed > allowed:
+        raise BadInput(
+            f"this run would take about {needed / 1e9:.1f} GB ({len(figures.groups)} learners, {figures.worlds} worlds "
+            f"x {figures.rollout_steps} steps), more than {what}; lower world.worlds, learner.rollout_steps or "
+            "world.robots"
+        )
+    return needed
+
+
+def _rollout_bytes(figures: Figures, robots: int) -> int:
+    samples = robots * figures.worlds * figures.rollout_steps
+    return samples * (figures.observation_size * figures.observation_bytes + _SAMPLE_BYTES)
+
+
+def _server_bytes(figures: Figures) -> int:
+    robots = sum(figures.groups)
+    rounds = 1 + figures.credit  # the one being collected, and copies on their way
+    return _SERVER + figures.world_bytes + rounds * _rollout_bytes(figures, robots) + 4 * figures.parameters * robots
+
+
+def _learner_bytes(figures: Figures, robots: int) -> int:
+    samples = robots * figures.worlds * figures.rollout_steps
+    minibatch = min(figures.minibatch, samples)
+    working = 4 * minibatch * figures.observation_size * _WORKING_FACTOR
+    model = 4 * figures.parameters * 4  # weights, gradients and Adam's two moments, f32
+    # one rollout being learned from and `credit` more waiting
+    return _LEARNER + (1 + figures.credit) * _rollout_bytes(figures, robots) + working + model

@@ -1,0 +1,18 @@
+"""Config: typed tables with their meanings, loaded from TOML with errors that name file, key and line."""
+
+from fleet.core.config.learning import LearnerConfig, NetworkConfig
+from fleet.core.config.root import Config, robot_groups
+from fleet.core.config.running import CheckpointConfig, ControlConfig, EvalConfig, RunConfig
+from fleet.core.config.world import WorldConfig
+
+__all__ = [
+    "CheckpointConfig",
+    "Config",
+    "ControlConfig",
+    "EvalConfig",
+    "LearnerConfig",
+    "NetworkConfig",
+    "RunConfig",
+    "WorldConfig",
+    "robot_groups",
+]

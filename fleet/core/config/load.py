@@ -1,0 +1,141 @@
+"""Loads a config from a TOML file or a shipped name, with `--set` overrides, or says in plain words what is wrong.
+
+Data comes from the user's file and options; the Config goes to every process of a run.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+import fleet
+from fleet.core.config.complain import complaints
+from fleet.core.config.locate import KeyPath, key_lines
+from fleet.core.config.root import Config
+from fleet.core.errors import BadInput
+
+
+class ConfigError(BadInput):
+    """A config can't be read or used; names the file, the line, the key and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """One setting given on the command line; `option` is what the user typed, for the error that names it."""
+
+    option: str
+    key: KeyPath
+    value: Any
+
+
+def load_config(source: str | Path, overrides: Sequence[str | Override] = ()) -> Config:
+    """The config at `source` (a path, or the name of a shipped one), with `overrides` (`key.sub=value`) on top.
+
+    A relative path in `world.map` is taken from the config file's folder; in an override, from the current one.
+    Raises ConfigError, naming every key at fault.
+    """
+    path = find_config(source)
+    text = _read(path)
+    data = _parse(path, text)
+    _anchor_map(data, path.parent)
+    given = [parse_override(item) if isinstance(item, str) else item for item in overrides]
+    origins: dict[KeyPath, str] = {}
+    for override in given:
+        _apply(data, override)
+        origins[override.key] = override.option
+    try:
+        return Config.model_validate(_frozen(data), strict=True)
+    except ValidationError as error:
+        raise ConfigError("\n".join(complaints(error, str(path), key_lines(text), origins))) from None
+
+
+def shipped_configs() -> dict[str, Path]:
+    """The configs that come with the package, by name."""
+    return {path.stem: path for path in sorted(_shipped_folder().glob("*.toml"))}
+
+
+def find_config(source: str | Path) -> Path:
+    """The file that `source` names. Raises ConfigError if it is neither a file nor a shipped name."""
+    path = Path(source)
+    if path.is_file():
+        return path
+    shipped = shipped_configs()
+    if str(source) in shipped:
+        return shipped[str(source)]
+    if path.exists():
+        raise ConfigError(f"{path} is not a file; a config is a TOML file or one of: {', '.join(shipped)}")
+    near = difflib.get_close_matches(path.stem, shipped, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(f"no config {str(source)!r}: no such file, and the shipped ones are {', '.join(shipped)}{hint}")
+
+
+def parse_override(text: str, option: str = "--set") -> Override:
+    """`key.sub=value` with a TOML value; a bare word is a string. Raises ConfigError if it isn't of that form."""
+    key, separator, value = text.partition("=")
+    parts = tuple(part.strip() for part in key.split("."))
+    if not separator or not all(parts):
+        raise ConfigError(f"{option} {text}: expected key.sub=value, such as run.rounds=50")
+    return Override(f"{option} {text}", parts, _value(value.strip()))
+
+
+def _value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if set(parsed) == {"value"} else text
+
+
+def _shipped_folder() -> Path:
+    package = Path(fleet.__file__).resolve().parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: byte {error.start} can't be read") from None
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}") from None
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error or 'nested too deep'}") from None
+
+
+def _apply(data: dict[str, Any], override: Override) -> None:
+    table = data
+    for part in override.key[:-1]:
+        inner = table.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{override.option}: {part} is a setting, not a table of settings")
+        table = inner
+    table[override.key[-1]] = override.value
+    if override.key == ("world", "map"):
+        _anchor_map(data, Path.cwd())
+
+
+def _anchor_map(data: dict[str, Any], folder: Path) -> None:
+    """Make a relative `world.map` absolute; a bare word without folder or suffix is a preset's name."""
+    world = data.get("world")
+    name = world.get("map") if isinstance(world, dict) else None
+    if isinstance(world, dict) and isinstance(name, str) and ("/" in name or Path(name).suffix):
+        world["map"] = str((folder / name).resolve())
+
+
+def _frozen(value: Any) -> Any:
+    """TOML's arrays as tuples, which is what a strict reading of the frozen tables takes."""
+    if isinstance(value, dict):
+        return {key: _frozen(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return tuple(_frozen(inner) for inner in value)
+    return value

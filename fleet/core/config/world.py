@@ -1,0 +1,73 @@
+"""The `[world]` table: which floor, how many robots, what they see and what they are paid for."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from fleet.core.config.table import Table
+
+RewardKind = Literal["individual", "global", "two-stage", "dense"]
+DispatchRule = Literal["off", "random", "nearest", "matching"]
+
+
+class WorldConfig(Table):
+    """Everything that decides the dynamics. One of `map`, `layout` or the three grid sizes says what the floor is."""
+
+    kind: Literal["warehouse"] = Field("warehouse", description="Which world to step.")
+    map: str | None = Field(
+        None, description="An RWARE preset (`rware-tiny-4ag`), or the path of a MovingAI .map or an ASCII layout file."
+    )
+    layout: str | None = Field(None, description="An ASCII layout in RWARE's alphabet: `x` shelf, `g` goal, `.` free.")
+    shelf_columns: int | None = Field(None, ge=1, le=99, description="Free grid: shelf columns (odd).")
+    shelf_rows: int | None = Field(None, ge=1, le=99, description="Free grid: rows of shelf blocks.")
+    column_height: int | None = Field(None, ge=1, le=99, description="Free grid: shelves per column in a block.")
+    stations: int | None = Field(
+        None,
+        ge=1,
+        le=200,
+        description="Free grid: goals spread along the top and bottom rows. Unset: RWARE's two goals at the bottom.",
+    )
+    robots: int | None = Field(
+        None, ge=1, le=200, description="Robots on the floor (N). Unset: what the RWARE preset says."
+    )
+    worlds: int = Field(16, ge=1, le=1024, description="Parallel copies of the world (E).")
+    sensor_range: int = Field(1, ge=1, le=5, description="Cells a robot sees in each direction.")
+    reward: RewardKind | None = Field(
+        None,
+        description="individual, global, two-stage (as RWARE) or dense (distance gained on the order's leg; needs "
+        "dispatch). Unset: dense with dispatch, individual without.",
+    )
+    dense_scale: float = Field(0.02, ge=0, le=1, description="Dense reward for one cell of distance gained.")
+    request_queue: int | None = Field(
+        None, ge=1, description="Open requests at any time. Unset: the preset's, or one per robot."
+    )
+    max_steps: int = Field(500, ge=1, le=1_000_000, description="Steps after which an episode is truncated.")
+    stagger: bool = Field(True, description="Spread the copies' episode starts, so that they don't all reset at once.")
+    dispatch: DispatchRule = Field(
+        "off", description="Hand each robot its next order: to whom goes which, at random, nearest, or by matching."
+    )
+    station: Literal["random", "nearest"] = Field(
+        "random", description="With dispatch: the station an order goes to, drawn at random or nearest to its shelf."
+    )
+
+    @model_validator(mode="after")
+    def _one_floor(self) -> Self:
+        grid = [self.shelf_columns, self.shelf_rows, self.column_height]
+        given = [self.map is not None, self.layout is not None, any(size is not None for size in grid)]
+        if sum(given) != 1:
+            raise ValueError("give exactly one floor: `map`, `layout`, or shelf_columns + shelf_rows + column_height")
+        if given[2] and None in grid:
+            raise ValueError("a free grid needs all of shelf_columns, shelf_rows and column_height")
+        if self.shelf_columns is not None and self.shelf_columns % 2 == 0:
+            raise ValueError(f"shelf_columns = {self.shelf_columns} is even; RWARE's grid needs an odd number")
+        if self.stations is not None and not given[2]:
+            raise ValueError("`stations` is for the free grid; a map or layout names its own goals")
+        if self.reward == "dense" and self.dispatch == "off":
+            raise ValueError('reward = "dense" pays for distance to an order, so it needs `dispatch`')
+        return self
+
+    @property
+    def is_map_file(self) -> bool:
+        """Whether `map` is a MovingAI file (its orders are service point to station and nothing is lifted)."""
+        return self.map is not None and Path(self.map).suffix == ".map"

@@ -1,0 +1,85 @@
+"""A config as text: TOML that loads back to the same value, and what every setting is and means.
+
+From the resolved Config; to a run directory's config.toml and to `fleet config`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.core.config.complain import allowed_values
+from fleet.core.config.root import Config
+from fleet.core.config.table import UNSET, Table
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its full key, its value as TOML, whether that is the default, its meaning and what is allowed."""
+
+    key: str
+    value: str
+    is_default: bool
+    meaning: str
+    allowed: str
+
+
+def to_toml(config: Config) -> str:
+    """Every setting of `config` as TOML; loading it gives an equal config."""
+    lines: list[str] = []
+    table = ""
+    for setting in describe(config):
+        head, _, name = setting.key.rpartition(".")
+        if head != table:
+            lines += ["", f"[{head}]"]
+            table = head
+        lines.append(f"{name} = {setting.value}")
+    return "\n".join(lines).lstrip() + "\n"
+
+
+def describe(config: Config) -> list[Setting]:
+    """Every setting of `config` in the order of the tables, plain settings before tables, as TOML wants it."""
+    return list(_settings(config, ""))
+
+
+def _settings(table: Table, prefix: str) -> Iterator[Setting]:
+    inner: list[tuple[str, Table]] = []
+    for name, field in type(table).model_fields.items():
+        value = getattr(table, name)
+        key = f"{prefix}{name}"
+        if isinstance(value, Table):
+            inner.append((f"{key}.", value))
+            continue
+        default = field.get_default(call_default_factory=True)
+        yield Setting(key, toml_value(value), value == default, field.description or "", allowed_values(field))
+    for deeper, value in inner:
+        yield from _settings(value, deeper)
+
+
+def toml_value(value: Any) -> str:
+    """One value in TOML's notation; None is the word "unset"."""
+    if value is None:
+        return f'"{UNSET}"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return _block(value) if "\n" in value else f'"{_escaped(value)}"'
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(toml_value(item) for item in value)}]"
+    return repr(value)
+
+
+def _block(text: str) -> str:
+    """A multi-line string, kept readable: an ASCII layout stays a picture."""
+    return '"""\n' + "\n".join(_escaped(line) for line in text.split("\n")) + '"""'
+
+
+def _escaped(text: str) -> str:
+    return "".join(_escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if ord(character) < 0x20 or ord(character) == 0x7F:
+        return f"\\u{ord(character):04x}"
+    return character

@@ -1,0 +1,228 @@
+"""One ZeroMQ socket with its limits: what both channels are built on.
+
+A link sends frames without ever blocking and gives back, as messages, what came in and can be believed. What can't is
+thrown away whole, counted by reason and logged; whoever sent it isn't cut off, and the caller hears nothing of it.
+Sockets belong to the thread and the process that made them: make a link after a fork, never before.
+"""
+
+import contextlib
+import errno
+import logging
+import math
+import os
+import socket as posix
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import zmq
+
+from fleet.core.checks import MessageError, shown
+from fleet.core.codec import BadFrame, Buffer
+from fleet.core.counters import Counters
+from fleet.core.errors import FleetError
+from fleet.core.messages import Message
+from fleet.core.wire import MAX_FRAMES, MAX_MESSAGE, encode, kind_of
+
+MAX_PATH = 107
+"""Bytes of a Unix socket's path (sun_path less its final 0); ZeroMQ would cut a longer one."""
+
+_BURST = 256
+"""Messages looked at in one call, so that a flood of bad ones can't hold the caller."""
+_DONTWAIT = int(zmq.DONTWAIT)  # as plain ints: combining the enum's members costs more than sending a frame
+_SEND_MORE = int(zmq.DONTWAIT) | int(zmq.SNDMORE)
+_EVENTS = (
+    zmq.Event.HANDSHAKE_SUCCEEDED
+    | zmq.Event.DISCONNECTED
+    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
+    | zmq.Event.HANDSHAKE_FAILED_AUTH
+)
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class ChannelError(FleetError):
+    """An endpoint that can't be used."""
+
+
+class Link:
+    """A socket, bound if it is a ROUTER and connected if it is a DEALER.
+
+    `queue`: messages kept per peer and direction. `largest_in`: bytes of the largest message that may come in.
+    """
+
+    def __init__(
+        self,
+        kind: zmq.SocketType,
+        endpoint: str,
+        counters: Counters,
+        *,
+        queue: int,
+        largest_in: int = MAX_MESSAGE,
+        largest_out: int = MAX_MESSAGE,
+        identity: bytes | None = None,
+    ) -> None:
+        path = socket_path(endpoint)
+        self.counters = counters
+        self.connections = 0
+        """Handshakes that succeeded. A client whose count has grown has a new connection and should say hello."""
+        self._largest_in, self._largest_out = largest_in, largest_out
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        self.socket = context.socket(kind)
+        self._set_options(queue, identity)
+        self._monitor = self._watch(context)
+        try:
+            if kind == zmq.ROUTER:
+                self._bind(endpoint, path)
+            else:
+                self.socket.connect(endpoint)
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, message: Message, peer: bytes | None = None, *, fixed: bool = False) -> bool:
+        """Send without blocking. False: the peer isn't connected or its queue is full, and nothing was sent.
+
+        `fixed` promises that the message's arrays never change again; then large ones leave without a copy. Raises
+        MessageError if the message is larger than the other side takes, which would cut the connection for ever.
+        """
+        frames = encode(message)
+        size = sum(len(frame) for frame in frames)
+        if size > self._largest_out:
+            raise MessageError(f"{kind_of(message)} of {size} bytes; allowed are at most {self._largest_out}")
+        parts: Sequence[bytes | memoryview] = frames if peer is None else [peer, *frames]
+        try:
+            for part in parts[:-1]:
+                self.socket.send(part, _SEND_MORE, copy=not fixed)
+            self.socket.send(parts[-1], _DONTWAIT, copy=not fixed)
+        except zmq.Again:
+            return False
+        except zmq.ZMQError as error:
+            if error.errno != errno.EHOSTUNREACH:
+                raise
+            return False
+        self.counters.add("sent", kind_of(message), size)
+        return True
+
+    def receive(self, timeout_s: float, take: Callable[[list[Buffer]], tuple[T, Message]]) -> list[tuple[T, Message]]:
+        """All that has come in, once something has or `timeout_s` is over. `take` decodes, or raises BadFrame."""
+        deadline = time.monotonic() + timeout_s
+        taken: list[tuple[T, Message]] = []
+        while True:
+            for _ in range(_BURST):
+                frames = self._frames()
+                if frames is None:
+                    break
+                self._take(frames, take, taken)
+            left = deadline - time.monotonic()
+            if taken or left <= 0 or not self.socket.poll(math.ceil(left * 1000)):
+                break
+        self._count_connections()
+        return taken
+
+    def close(self) -> None:
+        """Drop what isn't sent and free the endpoint. May be called again."""
+        if not self.socket.closed:
+            self.socket.disable_monitor()
+            self._monitor.close(linger=0)
+            self.socket.close(linger=0)
+
+    def _take(
+        self, frames: list[Buffer], take: Callable[[list[Buffer]], tuple[T, Message]], taken: list[tuple[T, Message]]
+    ) -> None:
+        size = sum(len(frame) for frame in frames)
+        try:
+            if len(frames) > MAX_FRAMES + 1:
+                raise BadFrame("frames", f"more than {MAX_FRAMES} frames")
+            if size > self._largest_in:
+                raise BadFrame("size", f"{size} bytes; allowed are at most {self._largest_in}")
+            item = take(frames)
+        except BadFrame as error:
+            count = self.counters.reject(error.reason)
+            if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th ...: a flood must not fill the log
+                log.warning("threw away a message of %d bytes (%s; %d so far)", size, error, count)
+            return
+        # A routing id that a ROUTER puts first is ZeroMQ's own and isn't counted.
+        self.counters.add("received", kind_of(item[1]), size - self._prefix(frames))
+        taken.append(item)
+
+    def _prefix(self, frames: list[Buffer]) -> int:
+        return len(frames[0]) if self.socket.type == zmq.ROUTER else 0
+
+    def _frames(self) -> list[Buffer] | None:
+        """The frames of the next message, if there is one; of one with too many, one more than is allowed."""
+        frames: list[Buffer] = []
+        more = True
+        while more:
+            try:
+                frame = self.socket.recv(_DONTWAIT, copy=False)
+            except zmq.Again:
+                return None
+            more = frame.more
+            if len(frames) < MAX_FRAMES + 2:
+                frames.append(frame.buffer)
+        return frames
+
+    def _set_options(self, queue: int, identity: bytes | None) -> None:
+        """ZeroMQ's defaults wait for ever and bound nothing (each measured: see RELIABILITY)."""
+        socket = self.socket
+        socket.linger = 0
+        socket.maxmsgsize = self._largest_in
+        socket.sndhwm = queue
+        socket.rcvhwm = queue
+        socket.handshake_ivl = 3000
+        socket.reconnect_ivl = 50
+        socket.reconnect_ivl_max = 2000
+        if socket.type == zmq.ROUTER:
+            socket.router_mandatory = True
+        if identity is not None:
+            socket.setsockopt(zmq.IDENTITY, identity)
+
+    def _watch(self, context: "zmq.Context[zmq.Socket[bytes]]") -> "zmq.Socket[bytes]":
+        where = f"inproc://link-{id(self)}"
+        self.socket.monitor(where, _EVENTS)
+        monitor = context.socket(zmq.PAIR)
+        # With a bound, ZeroMQ's I/O thread would wait at it while this process is busy elsewhere.
+        monitor.rcvhwm = 0
+        monitor.connect(where)
+        return monitor
+
+    def _count_connections(self) -> None:
+        with contextlib.suppress(zmq.Again):
+            while True:
+                event = int.from_bytes(self._monitor.recv_multipart(zmq.DONTWAIT)[0][:2], "little")
+                if event == zmq.Event.HANDSHAKE_SUCCEEDED:
+                    self.connections += 1
+                else:
+                    self.counters.disconnects += 1
+
+    def _bind(self, endpoint: str, path: str) -> None:
+        """Bind for this user only. ZeroMQ would silently take the endpoint away from a living owner."""
+        with posix.socket(posix.AF_UNIX) as probe, contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            probe.connect(path)
+            raise ChannelError(f"another process serves {path}")
+        before = os.umask(0o077)
+        try:
+            self.socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            raise ChannelError(f"can't serve {path}: {error}") from error
+        finally:
+            os.umask(before)
+
+
+def socket_path(endpoint: str) -> str:
+    """The path of an ipc:// endpoint. Raises ChannelError for any other: tcp needs keys, which this link has not."""
+    scheme, _, path = endpoint.partition("://")
+    if scheme != "ipc" or not path.startswith("/"):
+        raise ChannelError(f"endpoint {shown(endpoint)}; allowed is ipc:// with an absolute path")
+    if len(os.fsencode(path)) > MAX_PATH:
+        raise ChannelError(f"endpoint {shown(endpoint)} has a path longer than {MAX_PATH} bytes")
+    return path
+
+
+def check_run(named: str, run: str) -> None:
+    """Raises BadFrame if a message is of another run."""
+    if named != run:
+        raise BadFrame("run", f"run {named}; this is {run}")

@@ -1,0 +1,88 @@
+"""The control link of a working process: a thread that says how far it is, and hands on what it hears.
+
+A thread of its own, because the work between two messages may take seconds; the `progress` counter it sends is advanced by
+the work itself, so that a process whose interpreter still answers but whose work hangs can be told apart.
+"""
+
+import os
+import queue
+import threading
+import time
+
+import psutil
+
+from fleet.core.control_channel import ControlClient
+from fleet.core.messages import Heartbeat, Message
+
+
+class Pulse:
+    """Heartbeats every `interval_s`; `wakeup_fd` becomes readable when the supervisor has sent something.
+
+    A message handed to `send` leaves within `latency_s`. Waking often costs processor time in each of forty processes, so
+    only a process that reports each round asks for less than the heartbeat's interval.
+    """
+
+    def __init__(
+        self, endpoint: str, run: str, process: str, incarnation: int, interval_s: float, latency_s: float | None = None
+    ) -> None:
+        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.progress = 0
+        self._outbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._where = (endpoint, run, process, incarnation)
+        self._interval = interval_s
+        self._latency = interval_s if latency_s is None else latency_s
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
+        self._thread.start()
+
+    def tick(self) -> None:
+        """One piece of work done."""
+        self.progress += 1
+
+    def send(self, message: Message) -> None:
+        """Have the thread send `message` before its next heartbeat."""
+        self._outbox.put(message)
+
+    def heard(self) -> list[Message]:
+        """All that has come in since the last call."""
+        try:
+            os.eventfd_read(self.wakeup_fd)
+        except BlockingIOError:
+            return []
+        messages = []
+        while not self._inbox.empty():
+            messages.append(self._inbox.get())
+        return messages
+
+    def close(self) -> None:
+        """Send what is still to be sent and end the thread."""
+        self._closing.set()
+        self._thread.join(timeout=self._latency + 0.5)
+
+    def _beat(self) -> None:
+        endpoint, run, process, incarnation = self._where
+        client = ControlClient(endpoint, run, process, incarnation)
+        me = psutil.Process()
+        due = time.monotonic()
+        memory, measured = 0, -60.0
+        try:
+            while not self._closing.is_set():
+                now = time.monotonic()
+                if now >= due:
+                    if now - measured > 5.0:  # reading smaps costs a millisecond, so not with every beat
+                        memory, measured = me.memory_full_info().uss, now
+                    busy = time.process_time()
+                    client.send(Heartbeat(run, process, incarnation, os.getpid(), self.progress, memory, busy))
+                    due = now + self._interval
+                self._drain(client)
+                for message in client.receive(min(self._latency, max(0.0, due - time.monotonic()))):
+                    self._inbox.put(message)
+                    os.eventfd_write(self.wakeup_fd, 1)
+            self._drain(client)
+        finally:
+            client.close()
+
+    def _drain(self, client: ControlClient) -> None:
+        while not self._outbox.empty():
+            client.send(self._outbox.get())

@@ -1,0 +1,105 @@
+"""Where a run begins: afresh, from its own newest snapshot, or from the policies of another run.
+
+Reads snapshots; for a resumed run it also takes back, in the run directory, all that came after the snapshot.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fleet.core.checkpoint import CheckpointError, load_arrays
+from fleet.core.config import Config, robot_groups
+from fleet.core.config.load import load_config
+from fleet.core.errors import BadInput
+from fleet.core.files import write_atomic
+from fleet.core.jsonl import read_jsonl
+from fleet.core.ledger_file import Ledger, resolve_outstanding
+from fleet.core.rundir import RunDirectory
+from fleet.core.snapshots import LearnerStore, Snapshot, SnapshotStore, learner_file
+from fleet.core.start import Origin
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """How each learner comes to life (those not named: fresh), the world's snapshot, and the server's life."""
+
+    origins: Mapping[int, tuple[Origin, str | None]] = field(default_factory=dict)
+    snapshot: Path | None = None
+    life: int = 0
+
+
+def newest_snapshot(directory: RunDirectory) -> Snapshot:
+    """The snapshot that a run goes on from. Raises BadInput if there is none, or if it or a file of it is damaged."""
+    found = SnapshotStore(directory.snapshots).get("newest")
+    for name in found.manifest["files"]:
+        if name.endswith(".safetensors"):
+            load_arrays(found.folder / name)
+    return found
+
+
+def from_other_run(source: Path, config: Config) -> Beginning:
+    """Each learner starts from the policies in the newest snapshot of the run in `source`.
+
+    A learner takes over from the one that has its first robot there, counted round where that fleet is smaller. Raises
+    BadInput if there is no snapshot.
+    """
+    directory = RunDirectory.open(source)
+    snapshot = newest_snapshot(directory)
+    theirs = load_config(directory.config)
+    assert theirs.world.robots is not None
+    assert config.world.robots is not None
+    teacher = {
+        robot: learner
+        for learner, robots in enumerate(robot_groups(theirs.mapping, theirs.world.robots))
+        for robot in robots
+    }
+    origins: dict[int, tuple[Origin, str | None]] = {}
+    for learner, robots in enumerate(robot_groups(config.mapping, config.world.robots)):
+        file = snapshot.folder / learner_file(teacher[robots[0] % theirs.world.robots])
+        if not file.exists():
+            raise CheckpointError(f"{file}: missing; learner {learner} has no policy to start from")
+        origins[learner] = ("init", str(file))
+    return Beginning(origins)
+
+
+def from_own_snapshot(directory: RunDirectory, snapshot: Snapshot) -> Beginning:
+    """Go back to `snapshot` in a run whose lock the caller holds: what came later is taken back and accounted for."""
+    versions = {int(learner): version for learner, version in snapshot.manifest["versions"].items()}
+    resolve_outstanding(directory.ledger, "server_died")
+    ledger = Ledger(directory.ledger)
+    for learner, version in versions.items():
+        after = -1 if version is None else version
+        ledger.undone(learner, after)
+        LearnerStore(directory.learner(learner)).drop_after(after)
+    ledger.close()
+    SnapshotStore(directory.snapshots).drop_after(snapshot.round)
+    _drop_later_rounds(directory.metrics, snapshot.round)
+    origins: dict[int, tuple[Origin, str | None]] = {
+        learner: ("resume", str(snapshot.folder / learner_file(learner)))
+        for learner, version in versions.items()
+        if version is not None
+    }
+    return Beginning(origins, snapshot.folder, _next_life(directory))
+
+
+def check_rounds_left(directory: RunDirectory, snapshot: Snapshot, rounds: int) -> None:
+    """Raise BadInput if the snapshot has all the rounds asked for."""
+    if snapshot.round >= rounds:
+        raise BadInput(
+            f"{directory.path} has done {snapshot.round} rounds and run.rounds = {rounds}; ask for more with --rounds"
+        )
+
+
+def _next_life(directory: RunDirectory) -> int:
+    """Count the server's lives in the manifest, so that no rollout is ever named twice."""
+    manifest = directory.read_json("manifest.json")
+    life = int(manifest.get("life", 0)) + 1
+    directory.write_json("manifest.json", {**manifest, "life": life})
+    return life
+
+
+def _drop_later_rounds(metrics: Path, round_: int) -> None:
+    if metrics.exists():
+        kept = [line for line in read_jsonl(metrics) if line.get("round", 0) <= round_]
+        write_atomic(metrics, [json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in kept])

@@ -1,0 +1,40 @@
+"""The trained policies of a run, out of one of its snapshots, ready to act in any number of copies of its world."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.stacked import StackedPolicy
+from env_server.worlds import make_world
+from fleet.core.checkpoint import load_arrays
+from fleet.core.config import Config, robot_groups
+from fleet.core.config.load import load_config
+from fleet.core.rundir import RunDirectory
+from fleet.core.snapshots import Snapshot, SnapshotStore, learner_file
+from fleet.core.spec import WorldSpec
+from learners.build import build_learner
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's config and policies. A robot whose learner had no checkpoint yet acts at random."""
+
+    config: Config
+    spec: WorldSpec
+    policy: StackedPolicy
+    snapshot: Snapshot
+
+
+def load_policies(directory: str | Path, snapshot: str = "newest") -> Trained:
+    """The policies in `snapshot` ("newest", "best" or a round). Raises BadInput if it isn't there or is damaged."""
+    run = RunDirectory.open(Path(directory))
+    config = load_config(run.config)
+    chosen = SnapshotStore(run.snapshots).get(snapshot)
+    spec = make_world(config.world).spec
+    policy = StackedPolicy(spec, config.network)
+    for learner, robots in enumerate(robot_groups(config.mapping, spec.robots)):
+        file = chosen.folder / learner_file(learner)
+        if file.exists():
+            trained = build_learner(config, spec, learner)
+            trained.restore(*load_arrays(file))
+            policy.load(robots, trained.weights())
+    return Trained(config, spec, policy, chosen)

@@ -1,0 +1,46 @@
+"""What is checked before anything is written or started: the floor, the robots, the learners' groups and the memory.
+
+From a loaded Config to a resolved one (nothing left unset that the floor decides), or BadInput.
+"""
+
+from itertools import pairwise
+
+from env_server.warehouse.setup import build_floor, estimate_bytes, observation_shape, resolve
+from fleet.control.memory import Figures, require_memory
+from fleet.core.config import Config, NetworkConfig, robot_groups
+from fleet.core.errors import BadInput
+
+_ACTIONS = 5
+
+
+def prepare(config: Config) -> Config:
+    """The config with `[world]` filled in. Raises BadInput if robots don't fit, groups are wrong or memory is short."""
+    floor = build_floor(config.world)
+    world = resolve(config.world, floor)
+    resolved = config.model_copy(update={"world": world})
+    assert world.robots is not None
+    try:
+        groups = robot_groups(config.mapping, world.robots)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    size, itemsize = observation_shape(world, floor)
+    figures = Figures(
+        groups=tuple(len(group) for group in groups),
+        worlds=world.worlds,
+        rollout_steps=config.learner.rollout_steps,
+        minibatch=config.learner.minibatch,
+        observation_size=size,
+        observation_bytes=itemsize,
+        parameters=_parameters(size, config.network),
+        credit=config.run.credit,
+        world_bytes=estimate_bytes(world, floor),
+    )
+    require_memory(figures, config.control.memory_limit_gb)
+    return resolved
+
+
+def _parameters(observation: int, network: NetworkConfig) -> int:
+    """Weights and biases of actor and critic, without importing torch into the supervisor to count them."""
+    trunk = sum(inputs * outputs + outputs for inputs, outputs in pairwise((observation, *network.hidden)))
+    heads = (network.hidden[-1] + 1) * (_ACTIONS + 1)
+    return (trunk if network.share_trunk else 2 * trunk) + heads

@@ -1,0 +1,42 @@
+"""When a round may start."""
+
+import pytest
+
+from env_server.pacing import Pace, Standing
+
+READY, BUSY, ABSENT, GONE = Standing.READY, Standing.BUSY, Standing.ABSENT, Standing.GONE
+LOCKSTEP = Pace(lockstep=True, quorum=0.9, patience_s=10.0)
+FREE = Pace(lockstep=False, quorum=0.75, patience_s=10.0)
+
+
+def test_lockstep_waits_for_a_busy_learner_however_long() -> None:
+    assert not LOCKSTEP.may_start([READY, BUSY], waited_s=1e9, started=True)
+    assert LOCKSTEP.may_start([READY, READY], waited_s=0.0, started=True)
+
+
+def test_lockstep_waits_for_a_restart_as_long_as_its_patience() -> None:
+    assert not LOCKSTEP.may_start([READY, ABSENT], waited_s=9.9, started=True)
+    assert LOCKSTEP.may_start([READY, ABSENT], waited_s=10.0, started=True)
+
+
+def test_lockstep_waits_for_all_before_the_first_round() -> None:
+    assert not LOCKSTEP.may_start([READY, ABSENT], waited_s=1e9, started=False)
+
+
+@pytest.mark.parametrize("pace", [LOCKSTEP, FREE])
+def test_a_learner_that_is_gone_is_not_waited_for(pace: Pace) -> None:
+    assert pace.may_start([READY, GONE], waited_s=0.0, started=True)
+    assert pace.may_start([READY, GONE], waited_s=0.0, started=False)
+
+
+@pytest.mark.parametrize("pace", [LOCKSTEP, FREE])
+@pytest.mark.parametrize("learners", [[ABSENT, ABSENT], [GONE, ABSENT], [GONE, GONE], []])
+def test_the_world_does_not_spin_for_nobody(pace: Pace, learners: list[Standing]) -> None:
+    assert not pace.may_start(learners, waited_s=1e9, started=True)
+
+
+def test_free_starts_with_a_quorum_of_the_living() -> None:
+    assert FREE.may_start([READY, READY, READY, BUSY], waited_s=0.0, started=True)
+    assert not FREE.may_start([READY, READY, BUSY, BUSY], waited_s=1e9, started=True)
+    assert FREE.may_start([READY, ABSENT, ABSENT, ABSENT], waited_s=0.0, started=True)
+    assert not FREE.may_start([READY, ABSENT, ABSENT, ABSENT], waited_s=0.0, started=False)

@@ -1,0 +1,136 @@
+"""Learners as the server keeps them: every agent-step of a round is trained, lost or withheld, and the ledger says so."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from env_server.collect import Round
+from env_server.pacing import Standing
+from env_server.roster import Roster
+from fleet.core.ledger_file import Ledger, audit
+from fleet.core.messages import Hello, Policy, Rollout
+from fleet.core.spec import WorldSpec
+
+RUN = "0" * 32
+SPEC = WorldSpec(3, 2, 4, np.dtype(np.int8), 5, np.ones(4, np.float32))
+STEPS = 5
+EACH = STEPS * SPEC.worlds
+
+
+class Heard:
+    """Stands where actors and the recorder are told of accepted policies."""
+
+    def __init__(self) -> None:
+        self.loaded: list[tuple[int, ...]] = []
+        self.lags: list[int] = []
+
+    def load(self, robots: tuple[int, ...], weights: object) -> None:
+        self.loaded.append(robots)
+
+    def learned(self, learner: int, agent_steps: int, lag: int, diagnostics: object) -> None:
+        self.lags.append(lag)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.jsonl")
+
+
+@pytest.fixture
+def roster(ledger: Ledger) -> Roster:
+    return Roster(RUN, 0, [(0,), (1, 2)], SPEC, ledger, 1, lockstep=False)
+
+
+def a_round() -> Round:
+    shape = (SPEC.robots, STEPS, SPEC.worlds)
+    return Round(
+        steps=STEPS,
+        obs=np.zeros((SPEC.robots, STEPS + 1, SPEC.worlds, 4), np.int8),
+        actions=np.zeros(shape, np.uint8),
+        log_probs=np.zeros(shape, np.float32),
+        rewards=np.zeros(shape, np.float32),
+        terminated=np.zeros(shape, np.bool_),
+        truncated=np.zeros(shape, np.bool_),
+    )
+
+
+def policy(learner: int, version: int, *seqs: int, incarnation: int = 1) -> Policy:
+    return Policy(RUN, 0, learner, incarnation, version, seqs, {"w": np.zeros(1, np.float32)}, {})
+
+
+def join(roster: Roster, heard: Heard, learner: int, incarnation: int = 1, version: int = -1) -> None:
+    welcome = roster.greet(Hello(RUN, learner, incarnation, version, -1))
+    assert welcome is not None
+    first = policy(learner, max(0, version, welcome.accepted + 1), incarnation=incarnation)
+    assert roster.take(first, heard, heard)  # type: ignore[arg-type]
+
+
+def test_a_round_is_dealt_to_those_who_are_there(roster: Roster, ledger: Ledger, tmp_path: Path) -> None:
+    heard, sent = Heard(), list[Rollout]()
+    join(roster, heard, 1)
+    dealt = roster.deal(0, a_round(), lambda rollout: not sent.append(rollout))
+    assert [rollout.batch.robots for rollout in sent] == [(1, 2)]
+    assert (dealt.sent, dealt.withheld, dealt.online) == (2 * EACH, EACH, 2)
+    assert roster.standing() == [Standing.ABSENT, Standing.BUSY]
+    assert roster.take(policy(1, 1, 0), heard, heard)  # type: ignore[arg-type]
+    balance = audit(tmp_path / "ledger.jsonl")
+    assert balance.balanced
+    assert (balance.total.trained, balance.withheld) == (2 * EACH, {"no_learner": EACH})
+
+
+def test_a_learner_without_credit_is_skipped(roster: Roster, tmp_path: Path) -> None:
+    heard = Heard()
+    for learner in (0, 1):
+        join(roster, heard, learner)
+    for number in range(2):
+        roster.deal(number, a_round(), lambda _: True)
+    assert audit(tmp_path / "ledger.jsonl").withheld == {"no_credit": 3 * EACH}
+
+
+def test_what_a_dead_learner_held_is_lost_and_its_late_policy_refused(roster: Roster, tmp_path: Path) -> None:
+    heard = Heard()
+    join(roster, heard, 0)
+    roster.deal(0, a_round(), lambda _: True)
+    roster.lose(0, 1, "learner_died")
+    assert not roster.take(policy(0, 1, 0), heard, heard)  # type: ignore[arg-type]
+    assert audit(tmp_path / "ledger.jsonl").lost == {"learner_died": EACH}
+
+
+def test_a_restart_undoes_what_came_after_its_checkpoint(roster: Roster, tmp_path: Path) -> None:
+    heard = Heard()
+    join(roster, heard, 0)
+    for number in range(3):
+        roster.deal(number, a_round(), lambda _: True)
+        assert roster.take(policy(0, number + 1, number), heard, heard)  # type: ignore[arg-type]
+    roster.lose(0, 1, "learner_died")
+    join(roster, heard, 0, incarnation=2, version=1)
+    balance = audit(tmp_path / "ledger.jsonl")
+    assert (balance.total.trained, balance.total.undone) == (3 * EACH, 2 * EACH)
+    assert roster.sessions[0].accepted == 4
+
+
+def test_an_unreachable_learner_costs_its_rollout_and_nothing_else(roster: Roster, tmp_path: Path) -> None:
+    heard = Heard()
+    for learner in (0, 1):
+        join(roster, heard, learner)
+    dealt = roster.deal(0, a_round(), lambda rollout: rollout.learner != 0)
+    assert dealt.sent == 2 * EACH
+    assert audit(tmp_path / "ledger.jsonl").lost == {"unreachable": EACH}
+    assert roster.sessions[0].can_send
+
+
+def test_lag_counts_the_policies_accepted_since_a_rollout_was_acted(ledger: Ledger) -> None:
+    heard = Heard()
+    roster = Roster(RUN, 0, [(0, 1, 2)], SPEC, ledger, 2, lockstep=False)
+    join(roster, heard, 0)
+    for number in range(2):
+        roster.deal(number, a_round(), lambda _: True)
+    for number in range(2):
+        assert roster.take(policy(0, number + 1, number), heard, heard)  # type: ignore[arg-type]
+    assert heard.lags == [0, 1]
+
+
+def test_a_learner_nobody_knows_is_refused(roster: Roster) -> None:
+    assert roster.greet(Hello(RUN, 7, 1, -1, -1)) is None
+    assert not roster.take(policy(7, 0), Heard(), Heard())  # type: ignore[arg-type]
