@@ -1,0 +1,1 @@
+"""Who chooses actions: trained policies, stacked over all robots, and random ones."""

@@ -14,7 +14,7 @@ _LARGEST = np.float32(7.90531110763549805)  # beyond it tanh is 1 in f32
 
 @numba.njit(cache=True, fastmath={"contract"}, error_model="numpy")
 def bias_tanh(products: F32, bias: F32) -> None:
-    """products (N, E, H) := tanh(products + bias (N, 1, H)), to 3e-7: the rational approximation Eigen uses."""
+    """Products (N, E, H) := tanh(products + bias (N, 1, H)), to 3e-7: the rational approximation Eigen uses."""
     robots, worlds, units = products.shape
     for n in range(robots):
         for e in range(worlds):
@@ -36,6 +36,6 @@ def bias_tanh(products: F32, bias: F32) -> None:
 
 
 def bias_relu(products: F32, bias: F32) -> None:
-    """products (N, E, H) := max(products + bias (N, 1, H), 0)."""
+    """Products (N, E, H) := max(products + bias (N, 1, H), 0)."""
     products += bias
     np.maximum(products, 0, out=products)

@@ -88,7 +88,7 @@ class StackedPolicy:
         self._layers = [np.empty((self._robots, worlds, size), np.float32) for size in sizes]
 
     def check(self, weights: Mapping[str, Array]) -> None:
-        """Raise ActorError if `weights` are not for these networks: a name missing or unknown, a shape wrong, not finite."""
+        """Raise ActorError unless `weights` are for these networks: the names, the shapes, all finite."""
         features = self._weights[0].shape[1:2]
         wanted: dict[str, tuple[int, ...]] = {"obs.mean": features, "obs.scale": features}
         for k, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):

@@ -1,0 +1,1 @@
+"""The world and the process that serves it."""

@@ -1,7 +1,7 @@
 """A round's worth of steps: the world and the actors side by side, written once into the arrays that learners get.
 
-Acting sits beside the world because a message per robot per step would cost more than the step. The arrays of a round are
-made afresh, since the wire may still be sending the last round's.
+Acting sits beside the world because a message per robot per step would cost more than the step. The arrays of a round
+are made afresh, since the wire may still be sending the last round's.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,7 +61,7 @@ class Round:
 
 
 class Collector:
-    """Steps `world` under `policy`, round after round; its own state is the current observation and the running returns."""
+    """Steps `world` under `policy`, round by round; keeps the current observation and the running returns."""
 
     def __init__(self, world: World, policy: StackedPolicy, seed: int, steps: int) -> None:
         self.world = world

@@ -25,9 +25,10 @@ class Pace:
     def may_start(self, learners: Iterable[Standing], waited_s: float, started: bool) -> bool:
         """Whether the round may start after waiting `waited_s`; `started` says whether any round has run yet.
 
-        lockstep: every learner that isn't gone has published; one that is restarting is waited for `patience_s` long, one
-        that is alive as long as it takes. free: a quorum of the learners that are alive has credit, and a restart is not
-        waited for, except before the first round, when all are starting. With nobody ready the world does not spin.
+        lockstep: every learner that isn't gone has published; one that is restarting is waited for `patience_s` long,
+        one that is alive as long as it takes. free: a quorum of the learners that are alive has credit, and a restart
+        is not waited for, except before the first round, when all are starting. With nobody ready the world does not
+        spin.
         """
         standing = [learner for learner in learners if learner is not Standing.GONE]
         ready = standing.count(Standing.READY)

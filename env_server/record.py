@@ -51,8 +51,8 @@ class Recorder:
     ) -> Figures:
         """Write the line of round `number` (counted from 0) and return the figures for the display.
 
-        Seconds are this round's, deliveries are per robot per 1,000 steps, `episode_return` is the mean over the robots'
-        episodes that ended in the round (absent when none did).
+        Seconds are this round's, deliveries are per robot per 1,000 steps, `episode_return` is the mean over the
+        robots' episodes that ended in the round (absent when none did).
         """
         now = perf_counter()
         wall, self._began = now - self._began, now

@@ -95,18 +95,19 @@ class Roster:
         self._ledger.trained([self._name(policy.learner, item) for item in answer.trained], policy.version)
         for item in answer.trained:
             steps = len(item.robots) * item.each
-            recorder.learned(policy.learner, steps, before - item.version, policy.diagnostics)
+            recorder.learned(policy.learner, steps, max(0, before - item.version), policy.diagnostics)
         actors.load(self.groups[policy.learner], policy.weights)
         return True
 
-    def deal(self, number: int, taken: Round, send: Send) -> Dealt:
+    def deal(self, number: int, taken: Round, versions: Sequence[int], send: Send) -> Dealt:
         """Give each learner with credit its part of the round; count the others' as withheld.
 
-        The ledger says what is produced before anything is sent.
+        `versions[k]` is the version of learner k's policy that acted. The ledger says what is produced before anything
+        is sent.
         """
         each = taken.steps * self._spec.worlds
         willing = [session for session in self.sessions if session.can_send]
-        sent = [(s, s.sent(number, self.groups[s.learner], each, s.accepted)) for s in willing]
+        sent = [(s, s.sent(number, self.groups[s.learner], each, versions[s.learner])) for s in willing]
         self._ledger.produced(number, each, [(self._rollout(s, seq), self.groups[s.learner]) for s, seq in sent])
         withheld = self._withhold(number, each, set(willing))
         agent_steps = 0
@@ -166,7 +167,7 @@ class Roster:
             incarnation=session.incarnation,
             seq=seq,
             round=number,
-            version=session.accepted,
+            version=session.outstanding[seq].version,
             batch=taken.rollout(self.groups[session.learner]),
         )
 

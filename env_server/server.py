@@ -1,9 +1,9 @@
-"""The environment server process: steps the world under the newest policies and deals each robot's steps to its learner.
+"""The environment server process: steps the world and deals each robot's steps to its learner.
 
     python -m env_server.server < ServerStart as JSON
 
-Data comes from the learners' policies over the data link; rollouts go out over it. The supervisor says over the control link
-who has died or won't come back, and when to stop. Metrics, ledger and the world's part of the snapshots are written here.
+Policies come in over the data link and rollouts go out over it. The supervisor says over the control link who has died or
+won't come back, and when to stop. Metrics, ledger and the world's part of the snapshots are written here.
 """
 
 import logging
@@ -27,7 +27,7 @@ from fleet.core.counters import Counters
 from fleet.core.data_channel import DataServer
 from fleet.core.jsonl import BoundedJsonl
 from fleet.core.ledger_file import Ledger
-from fleet.core.messages import Gone, Hello, Lost, Message, Policy, Progress, Rollout, Stop
+from fleet.core.messages import Event, Gone, Hello, Lost, Message, Policy, Progress, Rollout, Stop
 from fleet.core.orphan import die_with_parent, watch
 from fleet.core.pulse import Pulse
 from fleet.core.rundir import RunDirectory
@@ -93,12 +93,15 @@ class EnvironmentServer:
     def _one_round(self) -> None:
         number = self._round
         waited = self._waited
+        versions = [session.accepted for session in self._roster.sessions]
         taken = self._collector.collect(number, self._stop_heard)
+        if not self._pace.lockstep:
+            self._hear(0.0)  # who finished meanwhile gets its part of this round too, one version late
         if self._stopping:
             self._roster.withhold_all(number, taken, "stopped")
             return
         began = perf_counter()
-        dealt = self._roster.deal(number, taken, self._send)
+        dealt = self._roster.deal(number, taken, versions, self._send)
         times = {"sending": perf_counter() - began, "waiting": waited}
         self._round += 1
         self._pulse.tick()
@@ -159,7 +162,7 @@ class EnvironmentServer:
 
     def _hear(self, timeout_s: float) -> None:
         """Handle all that has come in on both links, waiting for something at most `timeout_s`."""
-        self._poller.poll(max(0.0, timeout_s) * 1000.0)
+        self._poller.poll(round(max(0.0, timeout_s) * 1000.0))
         for message in self._pulse.heard():
             self._control(message)
         for message in self._data.receive(0.0):
@@ -184,7 +187,10 @@ class EnvironmentServer:
             if welcome is not None:
                 self._data.send(message.learner, message.incarnation, welcome)
         elif isinstance(message, Policy):
-            self._roster.take(message, self._actors, self._recorder)
+            taken = self._roster.take(message, self._actors, self._recorder)
+            if taken and not message.rollouts:  # an incarnation's first: it is back, or has begun
+                details = {"learner": message.learner, "incarnation": message.incarnation}
+                self._pulse.send(Event(self._start.run, NAME, "online", details))
 
     def _send(self, rollout: Rollout) -> bool:
         return self._data.send(rollout.learner, rollout.incarnation, rollout)

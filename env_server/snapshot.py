@@ -1,7 +1,7 @@
-"""Run snapshots, the environment server's part: the world's state, links to the learners' checkpoints, the manifest last.
+"""Run snapshots: the world's state, links to the learners' checkpoints, the manifest last.
 
-A learner writes its checkpoint before it publishes the policy of a round in which a snapshot is due, so in lockstep all files
-are there when all policies are. In free pacing a snapshot links what each learner has.
+A learner writes its checkpoint before it publishes the policy of a round in which a snapshot is due, so in lockstep all
+files are there when all policies are. In free pacing a snapshot links what each learner has.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""How a robot learns: the algorithms and the process that runs one."""

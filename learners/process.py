@@ -1,7 +1,7 @@
 """A learner process: one learner, its rollouts in, its policies out.
 
-Forked by the zygote, which calls `main` with a LearnerStart as JSON. It says hello to the environment server, learns the
-world's shape from the welcome, comes back with the checkpoint it was given, and then answers each rollout with a policy.
+Forked by the zygote, which calls `main` with a LearnerStart as JSON. It says hello to the environment server, learns
+the world's shape from the welcome, comes back with the checkpoint it was given, and answers each rollout with a policy.
 """
 
 import logging

@@ -1,0 +1,1 @@
+"""RWARE's warehouse in compiled code, and what is built on it."""

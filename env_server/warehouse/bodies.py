@@ -3,7 +3,8 @@
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.dispatch import Dispatch, give_back, hand_out
 from env_server.warehouse.observe import relook
-from env_server.warehouse.state import NOTHING, ONLINE, TOWED, I32, Layout, State
+from env_server.warehouse.reference import refer
+from env_server.warehouse.state import I32, NOTHING, ONLINE, TOWED, Layout, State
 
 
 @compiled
@@ -12,15 +13,16 @@ def set_body(state: State, layout: Layout, dispatch: Dispatch, n: int, body: int
     before = state.body[n]
     if before == body:
         return
+    s, d, f = refer(state), refer(dispatch), refer(layout)
     for e in range(state.cell.shape[0]):
         if body == TOWED:
-            _tow(state, layout, dispatch, e, n)
+            _tow(s, f, d, e, n)
         elif before == TOWED:
-            _bring_back(state, layout, e, n)
+            _bring_back(s, f, e, n)
     state.body[n] = body
     if body == ONLINE and layout.dispatched:
         for e in range(state.cell.shape[0]):
-            hand_out(state, dispatch, e)
+            hand_out(s, d, e)
 
 
 @compiled
@@ -46,7 +48,7 @@ def _tow(state: State, layout: Layout, dispatch: Dispatch, e: int, n: int) -> No
 
 @compiled
 def _bring_back(state: State, layout: Layout, e: int, n: int) -> None:
-    """Onto the cell it was taken from, or the nearest one without a robot; under a shelf is no obstacle, it is unloaded."""
+    """Onto the cell it was taken from, or the nearest one without a robot. A shelf is no obstacle to it."""
     cell = _nearest_free(state.robot_at[e], layout.starts, layout.width, state.left_at[e, n])
     state.cell[e, n] = cell
     state.left_at[e, n] = NOTHING

@@ -91,9 +91,7 @@ def make_orders(floor: Floor, layout: Layout, config: WorldConfig) -> Dispatch:
         shelves=layout.slots.size,
         goals=layout.goals,
         service=np.ascontiguousarray(floor.service, np.int32),
-        distances=make_distances(
-            floor.blocked, floor.highway, targets=_targets(floor, layout), in_use=copies * robots
-        ),
+        distances=make_distances(floor.blocked, floor.highway, targets=_targets(floor, layout), in_use=copies * robots),
     )
 
 

@@ -119,59 +119,52 @@ def advance(s: State, d: Dispatch, e: int, before: I32, actions: U8, rewards: F3
     `before` (N,) are the cells they stood on, `actions` uint8 (N,) what they tried (only TOGGLE counts: under dispatch
     all loading and unloading is done here). Adds to `rewards` f32 (N,). Changes the queue, not what derives from it.
     """
-    idle = False
+    fields, idle = d.distances.fields, False
     for n in range(s.cell.shape[1]):
         if s.body[n] != ONLINE:
             continue
-        if s.leg[e, n] != NO_LEG:
-            if d.reward == DENSE:  # before the leg changes: a change of target is never charged
-                rewards[n] += d.dense_scale * _gain(d.distances, d.field_of[e, n], before[n], s.cell[e, n])
-            if d.lifts:
-                _follow_shelf(s, d, e, n, actions[n] == TOGGLE, rewards)
-            else:
-                _follow_item(s, d, e, n, rewards)
+        leg, cell = s.leg[e, n], s.cell[e, n]
+        if leg != NO_LEG:
+            if d.reward == DENSE and cell != before[n]:  # before the leg changes: a change of target is never charged
+                rewards[n] += d.dense_scale * _gain(fields, d.field_of[e, n], before[n], cell)
+            if cell == (d.goals[s.station[e, n]] if leg == DELIVER else s.home[e, n]):
+                _at_target(s, d, e, n, actions[n] == TOGGLE, rewards)
         idle = idle or s.leg[e, n] == NO_LEG
     if idle:
         hand_out(s, d, e)
 
 
 @compiled
-def _gain(distances: Distances, row: int, before: int, after: int) -> float:
+def _gain(fields: U16, row: int, before: int, after: int) -> float:
     """Steps come nearer by; none where there is no way."""
-    far, near = distances.fields[row, before], distances.fields[row, after]
+    far, near = fields[row, before], fields[row, after]
     return 0.0 if far == FAR or near == FAR else float(far) - float(near)  # float: unsigned numbers would wrap
 
 
 @compiled
-def _follow_shelf(s: State, d: Dispatch, e: int, n: int, toggles: bool, rewards: F32) -> None:
-    """The leg of robot `n` where shelves are carried: only the ordered shelf is loaded, only its home takes it back."""
-    leg, cell = s.leg[e, n], s.cell[e, n]
-    if leg == FETCH and toggles and cell == s.shelf_cell[e, s.order[e, n]]:
-        s.carrying[e, n] = s.order[e, n]
+def _at_target(s: State, d: Dispatch, e: int, n: int, toggles: bool, rewards: F32) -> None:
+    """Robot `n` stands in its target cell: end the leg, if all that it takes is done.
+
+    Where shelves are carried, only the ordered one is loaded (it stands in its home), and only its home takes it back.
+    """
+    leg = s.leg[e, n]
+    if leg == FETCH and (toggles or not d.lifts):
+        if d.lifts:
+            s.carrying[e, n] = s.order[e, n]
         s.leg[e, n] = DELIVER
         _retarget(s, d, e, n)
-    elif leg == DELIVER and cell == d.goals[s.station[e, n]]:
+    elif leg == DELIVER:
         _replace_request(s, d, e, s.order[e, n])
         _credit(s, d, e, n, rewards)
-        s.leg[e, n] = RETURN
-        _retarget(s, d, e, n)
-    elif leg == RETURN and toggles and cell == s.home[e, n]:
+        if d.lifts:
+            s.leg[e, n] = RETURN
+            _retarget(s, d, e, n)
+        else:
+            _forget(s, d, e, n)
+    elif leg == RETURN and toggles:
         s.carrying[e, n] = NOTHING
         if d.reward == TWO_STAGE:
             rewards[n] += 0.5
-        _forget(s, d, e, n)
-
-
-@compiled
-def _follow_item(s: State, d: Dispatch, e: int, n: int, rewards: F32) -> None:
-    """The leg of robot `n` on a .map floor: to be there is enough."""
-    leg, cell = s.leg[e, n], s.cell[e, n]
-    if leg == FETCH and cell == d.service[s.order[e, n]]:
-        s.leg[e, n] = DELIVER
-        _retarget(s, d, e, n)
-    elif leg == DELIVER and cell == d.goals[s.station[e, n]]:
-        _replace_request(s, d, e, s.order[e, n])
-        _credit(s, d, e, n, rewards)
         _forget(s, d, e, n)
 
 

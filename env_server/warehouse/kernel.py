@@ -15,6 +15,7 @@ from env_server.warehouse.episode import start_episode
 from env_server.warehouse.features import write_way
 from env_server.warehouse.moves import resolve
 from env_server.warehouse.observe import Rows, derive, relook_requests, write_row
+from env_server.warehouse.reference import refer
 from env_server.warehouse.rules import deliver, move, toggle, turn
 from env_server.warehouse.state import I32, ONLINE, U8, Layout, Scratch, State
 
@@ -25,7 +26,8 @@ class Window(NamedTuple):
     flat: Rows
     robot_stride: int  # in items
     copy_stride: int
-    blank: Rows  # (D,) what a robot that sees nothing reads
+    size: int  # D
+    table: Rows  # what `observe.sights` gives
     rware: int  # numbers that are RWARE's; dispatch's follow
 
 
@@ -34,8 +36,8 @@ def observe(state: State, layout: Layout, dispatch: Dispatch, e: int, window: Wi
     """Write the observations of copy `e`; an offline robot's is all zeros."""
     for n in range(state.cell.shape[1]):
         first = n * window.robot_stride + e * window.copy_stride
-        row = window.flat[first : first + window.blank.size]
-        write_row(state, layout, e, n, window.blank, row)
+        row = window.flat[first : first + window.size]
+        write_row(state, layout, e, n, window.table, row)
         if layout.dispatched and state.body[n] == ONLINE:
             write_way(state, dispatch, e, n, layout.width, row, window.rware)
 
@@ -43,23 +45,27 @@ def observe(state: State, layout: Layout, dispatch: Dispatch, e: int, window: Wi
 @compiled
 def observe_all(state: State, layout: Layout, dispatch: Dispatch, window: Window) -> None:
     """Write the observations of all copies."""
+    s, d, f = refer(state), refer(dispatch), refer(layout)
     for e in range(state.cell.shape[0]):
-        observe(state, layout, dispatch, e, window)
+        observe(s, f, d, e, window)
 
 
 @compiled
-def reset_all(state: State, layout: Layout, dispatch: Dispatch, window: Window) -> None:
-    """Start an episode in every copy."""
+def restart(state: State, layout: Layout, dispatch: Dispatch, ended: npt.NDArray[np.bool_], window: Window) -> None:
+    """Start an episode in each copy of which `ended` (E,) is true."""
+    s, d, f = refer(state), refer(dispatch), refer(layout)
     for e in range(state.cell.shape[0]):
-        start_episode(state, layout, dispatch, e)
-        observe(state, layout, dispatch, e, window)
+        if ended[e]:
+            start_episode(s, f, d, e)
+            observe(s, f, d, e, window)
 
 
 @compiled
 def derive_all(state: State, layout: Layout) -> None:
     """Make the derived arrays anew."""
+    s, f = refer(state), refer(layout)
     for e in range(state.cell.shape[0]):
-        derive(state, layout, e)
+        derive(s, f, e)
 
 
 @compiled
@@ -100,16 +106,14 @@ def step(
 ) -> None:
     """Step all copies under `actions` (N, E); fills `rewards` and `truncated` (N, E) and the observations.
 
-    A copy at its time limit is truncated, never terminated: its last observations go to `final`, it starts anew, and
-    `window` holds its first ones.
+    A copy at its time limit is truncated, never terminated, and its observations go to `final` instead of `window`; it
+    is for the caller to `restart` it.
     """
+    s, d, f, w = refer(state), refer(dispatch), refer(layout), refer(scratch)
     for e in range(state.cell.shape[0]):
-        step_copy(state, layout, dispatch, scratch, e, actions, draws)
+        step_copy(s, f, d, w, e, actions, draws)
         ended = state.clock[e] >= layout.max_steps
         for n in range(scratch.rewards.size):
             rewards[n, e] = scratch.rewards[n] if state.body[n] == ONLINE else 0.0
             truncated[n, e] = ended
-        if ended:
-            observe(state, layout, dispatch, e, final)
-            start_episode(state, layout, dispatch, e)
-        observe(state, layout, dispatch, e, window)
+        observe(s, f, d, e, final if ended else window)

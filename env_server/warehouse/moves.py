@@ -1,9 +1,9 @@
 """Who moves in one step of one copy: RWARE's rules on the graph "robot -> cell it wants".
 
 Every robot names one cell, so each component of the graph ends in exactly one of: a robot that stays (all behind it
-fail), a cycle (of two: nobody moves; of three or more: its members move, nobody else), or a free cell (only the longest
-chain moves). Equally long chains are told apart by the direction in which they enter the cell where they meet (up, down,
-left, right), never by robot number, which would make robots unequal. Reads `State`, writes `Scratch`.
+fail), a cycle (of two: nobody moves; of three or more: its members move, nobody else), or a free cell (only the
+longest chain moves). Equally long chains are told apart by the direction in which they enter the cell where they meet
+(up, down, left, right), never by robot number, which would make robots unequal. Reads `State`, writes `Scratch`.
 """
 
 from env_server.warehouse.compiled import compiled
@@ -40,11 +40,7 @@ def _ask(state: State, layout: Layout, scratch: Scratch, e: int, n: int) -> None
         return
     ahead = state.robot_at[e, target]
     # A shelf can be entered under load only if the robot there was carrying it when the step began, moving or not.
-    if (
-        state.carrying[e, n] >= 0
-        and state.standing[e, target] >= 0
-        and (ahead < 0 or state.carrying[e, ahead] < 0)
-    ):
+    if state.carrying[e, n] >= 0 and state.standing[e, target] >= 0 and (ahead < 0 or state.carrying[e, ahead] < 0):
         return
     scratch.goes[n] = 1
     scratch.target[n] = target

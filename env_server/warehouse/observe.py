@@ -1,11 +1,11 @@
 """RWARE's flattened observation, written from `State.look` straight into the caller's array.
 
 `look` is a copy of the floor in which each cell says in one byte what a robot sees there: 1 + heading of a robot in the
-low three bits, then a bit for a shelf and one for "requested". It has a border as wide as the sensor's range, so that no
-window leaves it. Every function that changes a cell calls `relook` for it.
+low three bits, then a bit for a shelf and one for "requested". It has a border as wide as the sensor's range, so that
+no window leaves it. Every function that changes a cell calls `relook` for it.
 
 One row is: column, row (RWARE's order), loaded, heading (4), on the highway; then 7 numbers for each cell of the
-window, row by row and not turned with the robot: robot there, its heading (4, up where there is none), shelf, requested.
+window, row by row, not turned with the robot: robot there, its heading (4, up where there is none), shelf, requested.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from env_server.warehouse.compiled import compiled
 from env_server.warehouse.state import I32, NOTHING, ONLINE, Layout, State
 
 SELF, PER_CELL = 8, 7
-ROBOT_BITS, SHELF_BIT, REQUEST_BIT = 7, 8, 16
+ROBOT_BITS, SHELF_BIT, REQUEST_BIT, SIGHTS = 7, 8, 16, 32
 Rows = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 
 
@@ -29,11 +29,16 @@ def padded_cells(layout: Layout) -> int:
     return (layout.height + 2 * layout.sight) * (layout.width + 2 * layout.sight)
 
 
-def blank_row(sensor_range: int, size: int, dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
-    """The row (size,) of a robot that sees nothing; empty cells read heading up in RWARE."""
-    row = np.zeros(size, dtype)
-    row[SELF + 1 : rware_size(sensor_range) : PER_CELL] = 1
-    return row
+def sights(dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+    """The seven numbers that stand for each value of `look`, one after the other; empty cells read heading up."""
+    table = np.zeros((SIGHTS, PER_CELL), dtype)
+    look = np.arange(SIGHTS)
+    robot = look & ROBOT_BITS
+    table[:, 0] = robot > 0
+    table[look, np.clip(robot, 1, 4)] = 1
+    table[:, 5] = look & SHELF_BIT > 0
+    table[:, 6] = look & REQUEST_BIT > 0
+    return table.reshape(-1)
 
 
 @compiled
@@ -89,10 +94,8 @@ def derive(state: State, layout: Layout, e: int) -> None:
 
 
 @compiled
-def write_row(state: State, layout: Layout, e: int, n: int, blank: Rows, row: Rows) -> None:
-    """Robot n's observation into `row` (D,), of which `blank` (D,) is the part that most cells share."""
-    for k in range(row.size):
-        row[k] = blank[k]
+def write_row(state: State, layout: Layout, e: int, n: int, table: Rows, row: Rows) -> None:
+    """Robot n's observation into `row` (D,); `table` is what `sights` gives. All zeros if the robot is offline."""
     if state.body[n] != ONLINE:
         row[:] = 0
         return
@@ -101,22 +104,18 @@ def write_row(state: State, layout: Layout, e: int, n: int, blank: Rows, row: Ro
     row[0] = at_column
     row[1] = at_row
     row[2] = state.carrying[e, n] >= 0
+    row[3:7] = 0
     row[3 + state.heading[e, n]] = 1
     row[7] = layout.highway[cell]
     side = 2 * layout.sight + 1
     wide = layout.width + 2 * layout.sight
     corner = at_row * wide + at_column
+    look = state.look[e]
     at = SELF
     for _ in range(side):
         for k in range(side):
-            seen = state.look[e, corner + k]
-            if seen:
-                robot = seen & ROBOT_BITS
-                if robot:
-                    row[at] = 1
-                    row[at + 1] = 0
-                    row[at + robot] = 1
-                row[at + 5] = (seen & SHELF_BIT) != 0
-                row[at + 6] = (seen & REQUEST_BIT) != 0
+            first = look[corner + k] * PER_CELL  # a table has no branches that the processor could guess wrong
+            for part in range(PER_CELL):
+                row[at + part] = table[first + part]
             at += PER_CELL
         corner += wide

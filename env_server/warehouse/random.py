@@ -18,7 +18,7 @@ def _rotate(x: np.uint64, left: int) -> np.uint64:
 
 @compiled
 def next_word(words: U64) -> np.uint64:
-    """The next 64 bits of the generator whose state is `words` (4,); every literal is uint64, or numba goes to float."""
+    """The next 64 bits of the generator with the state `words` (4,); a literal that isn't uint64 would give floats."""
     result = _rotate(words[1] * np.uint64(5), 7) * np.uint64(9)
     shifted = words[1] << np.uint64(17)
     words[2] ^= words[0]
@@ -40,4 +40,4 @@ def below(words: U64, count: int) -> int:
         threshold = (np.uint64(1 << 32) - n) % n
         while (product & low_half) < threshold:
             product = (next_word(words) >> np.uint64(32)) * n
-    return np.int64(product >> np.uint64(32))
+    return np.int64(product >> np.uint64(32))  # type: ignore[return-value] # int() would keep it unsigned

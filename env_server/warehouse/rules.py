@@ -12,6 +12,7 @@ from env_server.warehouse.random import below
 from env_server.warehouse.state import (
     DOWN,
     GLOBAL,
+    I32,
     LEFT,
     NOTHING,
     ONLINE,
@@ -21,7 +22,6 @@ from env_server.warehouse.state import (
     TURN_RIGHT,
     TWO_STAGE,
     UP,
-    I32,
     Layout,
     Scratch,
     State,
@@ -46,7 +46,7 @@ def turned(heading: int, action: int) -> int:
 
 @compiled
 def move(state: State, layout: Layout, scratch: Scratch, e: int) -> None:
-    """Move the robots that `scratch.moves` names, with what they carry: all leave first, since chains and cycles overlap."""
+    """Move the robots that `scratch.moves` names, with their loads; all leave first, as chains and cycles overlap."""
     robots = state.cell.shape[1]
     for n in range(robots):
         if scratch.moves[n]:
@@ -75,7 +75,7 @@ def turn(state: State, layout: Layout, scratch: Scratch, e: int) -> None:
     """Turn the robots that asked to."""
     for n in range(state.cell.shape[1]):
         action = scratch.actions[n]
-        if (action == TURN_LEFT or action == TURN_RIGHT) and state.body[n] == ONLINE:  # noqa: PLR1714 - numba
+        if action in (TURN_LEFT, TURN_RIGHT) and state.body[n] == ONLINE:
             state.heading[e, n] = turned(state.heading[e, n], action)
             relook(state, layout, e, state.cell[e, n])
 
@@ -100,8 +100,8 @@ def toggle(state: State, layout: Layout, scratch: Scratch, e: int) -> None:
 def deliver(state: State, layout: Layout, scratch: Scratch, e: int, draws: I32) -> None:
     """Pay for each requested shelf on a goal, arrived or parked, and draw the next request.
 
-    Goals are visited in order, so a shelf just drawn can be paid at a later goal in the same step. `draws` (E, G) forces
-    the shelf drawn at each goal where it isn't NOTHING. A stalled robot's shelf is left out until it is back.
+    Goals are visited in order, so a shelf just drawn can be paid at a later goal in the same step. `draws` (E, G)
+    forces the shelf drawn at each goal where it isn't NOTHING. A stalled robot's shelf is left out until it is back.
     """
     for g in range(layout.goals.size):
         goal = layout.goals[g]

@@ -69,7 +69,7 @@ def _check_places(layout: Layout, given: Mapping[str, Array]) -> None:
     cell, carrying, shelf_cell = _whole(given["cell"]), _whole(given["carrying"]), _whole(given["shelf_cell"])
     towed = np.broadcast_to(given["body"] == TOWED, cell.shape)
     if ((cell == NOTHING) != towed).any() or (_whole(given["left_at"])[towed] == NOTHING).any():
-        raise WorldError("a broken state: a robot is off the floor exactly if it is towed, and then has been left somewhere")
+        raise WorldError("a broken state: a robot is off the floor only if towed, and then was taken from a cell")
     if (layout.blocked[cell[~towed]] != 0).any():
         raise WorldError("a broken state: a robot stands on a blocked cell")
     if not _distinct(cell) or not _distinct(carrying) or not _distinct(shelf_cell):

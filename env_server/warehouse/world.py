@@ -3,7 +3,8 @@
 The environment server makes it from the `[world]` table and steps it with what the actors chose.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,12 @@ from env_server.errors import WorldError
 from env_server.protocol import Body, Step
 from env_server.warehouse.bodies import set_body
 from env_server.warehouse.build import make_layout, make_orders, make_scratch, make_state
+from env_server.warehouse.compiled import entry_point
 from env_server.warehouse.dispatch import rebuild
 from env_server.warehouse.draw import draw
 from env_server.warehouse.features import way_bounds, way_size
-from env_server.warehouse.kernel import Window, derive_all, observe_all, reset_all, step
-from env_server.warehouse.observe import blank_row, rware_size
+from env_server.warehouse.kernel import Window, derive_all, observe_all, restart, step
+from env_server.warehouse.observe import Rows, rware_size, sights
 from env_server.warehouse.setup import build_floor, resolve
 from env_server.warehouse.snapshot import read_state, write_state
 from env_server.warehouse.state import NOTHING
@@ -46,7 +48,7 @@ class Warehouse:
         self._dispatch = make_orders(self.floor, self._layout, self.config)
         self._spec = _spec(self.config, self.floor.height, self.floor.width)
         size, dtype = self._spec.observation_size, self._spec.observation_dtype
-        self._blank = blank_row(self.config.sensor_range, size, dtype)
+        self._table = sights(dtype)
         self._no_draws = np.full((self.config.worlds, self.floor.goals.size), NOTHING, np.int32)
         self._step = Step(
             rewards=np.zeros(shape, np.float32),
@@ -55,6 +57,7 @@ class Warehouse:
             final_obs=np.zeros((*shape, size), dtype),
         )
         self._final = self._window(self._step.final_obs)
+        self._enter: Callable[..., None] | None = None  # the kernel for this world's types, once it was needed
 
     @property
     def spec(self) -> WorldSpec:
@@ -70,7 +73,7 @@ class Warehouse:
         copies = self.config.worlds
         words = [stream(seed, "world", copy).generate_state(4, np.uint64) for copy in range(copies)]
         self._state.rng[:] = np.stack(words)
-        reset_all(self._state, self._layout, self._dispatch, window)
+        restart(self._state, self._layout, self._dispatch, np.ones(copies, np.bool_), window)
         if self.config.stagger:
             self._state.clock[:] = np.arange(copies) * self.config.max_steps // copies
 
@@ -84,7 +87,8 @@ class Warehouse:
             raise WorldError(
                 f"actions are {actions.dtype} {actions.shape}; allowed is uint8 {self._step.rewards.shape}"
             )
-        step(
+        window = self._window(out)
+        arguments = (
             self._state,
             self._layout,
             self._dispatch,
@@ -93,9 +97,15 @@ class Warehouse:
             self._no_draws if draws is None else self._forced(draws),
             self._step.rewards,
             self._step.truncated,
-            self._window(out),
+            window,
             self._final,
         )
+        if self._enter is None:
+            self._enter = entry_point(step, *arguments)
+        self._enter(*arguments)
+        ended = self._step.truncated[0]
+        if ended.any():
+            restart(self._state, self._layout, self._dispatch, ended, window)
         return self._step
 
     def observe(self, out: Array) -> None:
@@ -136,7 +146,7 @@ class Warehouse:
         return draw(self.floor, self._state, copy)
 
     def _window(self, out: Array) -> Window:
-        """`out` as the kernel writes it. Raises WorldError if it isn't (N, E, D) of the world's type with packed rows."""
+        """`out` as the kernel writes it. Raises WorldError if it isn't (N, E, D) of our type with packed rows."""
         spec = self._spec
         shape, item = (spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype.itemsize
         if out.shape != shape or out.dtype != spec.observation_dtype or not out.flags.writeable:
@@ -146,13 +156,22 @@ class Warehouse:
         robot_stride, copy_stride = out.strides[0] // item, out.strides[1] // item
         span = (shape[0] - 1) * robot_stride + (shape[1] - 1) * copy_stride + shape[2]
         flat = np.lib.stride_tricks.as_strided(out, (span,), (item,))
-        return Window(flat, robot_stride, copy_stride, self._blank, rware_size(self.config.sensor_range))
+        return Window(
+            cast(Rows, flat),
+            robot_stride,
+            copy_stride,
+            shape[2],
+            cast(Rows, self._table),
+            rware_size(self.config.sensor_range),
+        )
 
     def _forced(self, draws: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         if draws.shape != self._no_draws.shape or draws.dtype != np.int32:
             raise WorldError(f"draws are {draws.dtype} {draws.shape}; allowed is int32 {self._no_draws.shape}")
         if draws.min() < NOTHING or draws.max() >= max(self.floor.shelves.size, 1):
-            raise WorldError(f"draws are {draws.min()} to {draws.max()}; allowed are -1 to {self.floor.shelves.size - 1}")
+            raise WorldError(
+                f"draws are {draws.min()} to {draws.max()}; allowed are -1 to {self.floor.shelves.size - 1}"
+            )
         return np.ascontiguousarray(draws)
 
 

@@ -22,7 +22,7 @@ def bench(
 
     measured, here = measure(name), machine()
     if as_json:
-        print_json({"machine": here, "how": measured.how, "rows": [asdict(row) for row in measured.rows]})
+        print_json({"machine": here, "rows": [asdict(row) for row in measured.rows]})
         return
     print_table(
         (

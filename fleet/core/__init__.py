@@ -1,0 +1,1 @@
+"""What all processes share: config, messages, wire, ledger, checkpoints, the run directory."""

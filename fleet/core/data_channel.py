@@ -35,9 +35,7 @@ class DataServer:
 
     def __init__(self, endpoint: str, run: str, counters: Counters) -> None:
         self._run = run
-        self._link = Link(
-            zmq.ROUTER, endpoint, counters, queue=_QUEUE, largest_in=MAX_POLICY, largest_out=MAX_MESSAGE
-        )
+        self._link = Link(zmq.ROUTER, endpoint, counters, queue=_QUEUE, largest_in=MAX_POLICY, largest_out=MAX_MESSAGE)
         self.counters = counters
         self.socket = self._link.socket
 

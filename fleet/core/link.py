@@ -10,6 +10,7 @@ import errno
 import logging
 import math
 import os
+import secrets
 import socket as posix
 import time
 from collections.abc import Callable, Sequence
@@ -65,6 +66,7 @@ class Link:
         identity: bytes | None = None,
     ) -> None:
         path = socket_path(endpoint)
+        self._bound: str | None = None
         self.counters = counters
         self.connections = 0
         """Handshakes that succeeded. A client whose count has grown has a new connection and should say hello."""
@@ -128,11 +130,16 @@ class Link:
             self.socket.disable_monitor()
             self._monitor.close(linger=0)
             self.socket.close(linger=0)
+            if self._bound is not None:
+                # ZeroMQ leaves the file, and shuts its listener only later: the next life must not meet this one there.
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._bound)
 
     def _take(
         self, frames: list[Buffer], take: Callable[[list[Buffer]], tuple[T, Message]], taken: list[tuple[T, Message]]
     ) -> None:
-        size = sum(len(frame) for frame in frames)
+        # A routing id that a ROUTER puts first is ZeroMQ's own and isn't counted.
+        size = sum(len(frame) for frame in (frames[1:] if self.socket.type == zmq.ROUTER else frames))
         try:
             if len(frames) > MAX_FRAMES + 1:
                 raise BadFrame("frames", f"more than {MAX_FRAMES} frames")
@@ -144,12 +151,8 @@ class Link:
             if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th ...: a flood must not fill the log
                 log.warning("threw away a message of %d bytes (%s; %d so far)", size, error, count)
             return
-        # A routing id that a ROUTER puts first is ZeroMQ's own and isn't counted.
-        self.counters.add("received", kind_of(item[1]), size - self._prefix(frames))
+        self.counters.add("received", kind_of(item[1]), size)
         taken.append(item)
-
-    def _prefix(self, frames: list[Buffer]) -> int:
-        return len(frames[0]) if self.socket.type == zmq.ROUTER else 0
 
     def _frames(self) -> list[Buffer] | None:
         """The frames of the next message, if there is one; of one with too many, one more than is allowed."""
@@ -181,7 +184,7 @@ class Link:
             socket.setsockopt(zmq.IDENTITY, identity)
 
     def _watch(self, context: "zmq.Context[zmq.Socket[bytes]]") -> "zmq.Socket[bytes]":
-        where = f"inproc://link-{id(self)}"
+        where = f"inproc://link-{secrets.token_hex(8)}"
         self.socket.monitor(where, _EVENTS)
         monitor = context.socket(zmq.PAIR)
         # With a bound, ZeroMQ's I/O thread would wait at it while this process is busy elsewhere.
@@ -210,6 +213,7 @@ class Link:
             raise ChannelError(f"can't serve {path}: {error}") from error
         finally:
             os.umask(before)
+        self._bound = path
 
 
 def socket_path(endpoint: str) -> str:

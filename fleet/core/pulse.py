@@ -1,7 +1,7 @@
 """The control link of a working process: a thread that says how far it is, and hands on what it hears.
 
-A thread of its own, because the work between two messages may take seconds; the `progress` counter it sends is advanced by
-the work itself, so that a process whose interpreter still answers but whose work hangs can be told apart.
+A thread of its own, because the work between two messages may take seconds. The `progress` counter it sends is advanced
+by the work itself, so that a process whose interpreter still answers but whose work hangs can be told apart.
 """
 
 import os
@@ -18,8 +18,8 @@ from fleet.core.messages import Heartbeat, Message
 class Pulse:
     """Heartbeats every `interval_s`; `wakeup_fd` becomes readable when the supervisor has sent something.
 
-    A message handed to `send` leaves within `latency_s`. Waking often costs processor time in each of forty processes, so
-    only a process that reports each round asks for less than the heartbeat's interval.
+    A message handed to `send` leaves within `latency_s`. Waking often costs processor time in each of forty processes,
+    so only a process that reports each round asks for less than the heartbeat's interval.
     """
 
     def __init__(

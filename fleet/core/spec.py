@@ -26,8 +26,8 @@ class RolloutBatch:
 
     obs (R, T+1, E, D) in the world's dtype, the last one being the observation after step T; actions uint8 (R, T, E);
     log_probs f32 (R, T, E) of the policy that acted; rewards f32 (R, T, E); terminated, truncated bool (R, T, E),
-    never merged; final_obs (K, D): the observation in which each truncated (and not terminated) episode ended, in C order
-    of (r, t, e), for the bootstrap. Where an episode ended at t, obs[r, t+1, e] already belongs to the next one.
+    never merged; final_obs (K, D): the observation in which each truncated (and not terminated) episode ended, in C
+    order of (r, t, e), for the bootstrap. Where an episode ended at t, obs[r, t+1, e] already belongs to the next one.
     """
 
     robots: tuple[int, ...]

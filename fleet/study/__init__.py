@@ -1,0 +1,1 @@
+"""What composes all parts: runs, the single-process reference, evaluation, benchmarks."""

@@ -34,7 +34,7 @@ def run_alone(
     shown = _Shown(config, on_status)
     try:
         with Inbox() as inbox:
-            reference = SingleProcess(directory, config, starts, beginning.snapshot)
+            reference = SingleProcess(directory, config, starts, beginning.snapshot, beginning.life)
             done = reference.run(lambda figures: shown.show(figures) and not inbox.take())
         outcome = Outcome("done", "all rounds done") if done else Outcome("interrupted", "a signal came")
     finally:

@@ -1,4 +1,4 @@
-"""An episode to look at: `fleet render` makes a film (GIF, MP4) or a picture (PNG, the last step) of trained policies."""
+"""An episode of trained policies to look at: a film (GIF, MP4) or a picture (PNG, the last step)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ _LONGEST = 300
 def render(
     directory: str | Path, out: Path, *, steps: int | None = None, greedy: bool = False, snapshot: str = "newest"
 ) -> None:
-    """Write an episode of the run in `directory` to `out`; its ending says what it is. Raises BadInput as `load_policies`."""
+    """Write an episode of the run in `directory` to `out`, as its ending says. Raises BadInput as `load_policies`."""
     trained = load_policies(directory, snapshot)
     count = min(trained.config.world.max_steps, _LONGEST) if steps is None else steps
     images = frames(trained, count, greedy)

@@ -24,6 +24,4 @@ def evaluate(
         raise BadInput(f"{offline} robots offline; allowed are 0 to {robots}")
     chosen = generator(seed, "faults").permutation(robots)[:offline]
     bodies: dict[int, Body] = {int(robot): "stalled" for robot in chosen}
-    return arena.evaluate(
-        trained.config.world, trained.policy, seed, episodes=episodes, greedy=greedy, offline=bodies
-    )
+    return arena.evaluate(trained.config.world, trained.policy, seed, episodes=episodes, greedy=greedy, offline=bodies)

@@ -1,7 +1,7 @@
 """The same parts in one process, in a loop, without sockets: what `fleet run --single-process` runs.
 
-It is the reference that the fleet of processes is held to: in lockstep both give the same weights, bit for bit. It also is
-the baseline that shows what processes and sockets cost.
+It is the reference that the fleet of processes is held to: in lockstep both give the same weights, bit for bit. It also
+is the baseline that shows what processes and sockets cost.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,8 +35,13 @@ class SingleProcess:
         config: Config,
         starts: Mapping[int, LearnerStart] | None = None,
         snapshot: Path | None = None,
+        life: int = 0,
     ) -> None:
-        """`starts` says which learners come to life from a checkpoint, `snapshot` where the world goes on from."""
+        """`starts` says which learners come to life from a checkpoint, `snapshot` where the world goes on from.
+
+        `life` counts how often the run was begun, so that a resumed one names no rollout twice.
+        """
+        self._life = life
         self._directory, self._config = directory, config
         world = make_world(config.world)
         self._groups = robot_groups(config.mapping, world.spec.robots)
@@ -89,7 +94,7 @@ class SingleProcess:
     def _learn(self, number: int, taken: Round) -> Dealt:
         spec = self._collector.world.spec
         each = taken.steps * spec.worlds
-        names = [RolloutName(0, k, 0, number) for k in range(len(self._groups))]
+        names = [RolloutName(self._life, k, 0, number) for k in range(len(self._groups))]
         self._ledger.produced(number, each, list(zip(names, self._groups, strict=True)))
         for k, robots in enumerate(self._groups):
             learner = self._learners[k]

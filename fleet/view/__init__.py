@@ -1,0 +1,1 @@
+"""What a person looks at: reads the run directory and the control socket, nothing else."""

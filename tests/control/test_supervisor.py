@@ -334,6 +334,7 @@ def test_after_a_killed_supervisor_nothing_lives_on(tmp_path: Path, zygote: str)
         left = pidfd.wait(watched, 2.0)
         names = [name for name, descriptor in zip(pids, watched, strict=True) if descriptor in left]
         for descriptor in watched:
+            pidfd.send(descriptor, signal.SIGKILL)  # a test that fails leaves nobody either
             os.close(descriptor)
     assert names == []
     assert any(RunDirectory.open(run).run[:8] in folder.name for folder in sweep_private())

@@ -273,6 +273,14 @@ def test_rollouts_wait_for_the_welcome_of_the_last_hello(server: DataServer, cli
     assert client.counters.rejected == {"life": 2, "sequence": 1}
 
 
+def test_a_new_hello_ends_the_old_welcome(server: DataServer, client: DataClient) -> None:
+    greet(server, client)
+    client.greet(-1)
+    server.send(3, 0, make_rollout(0))
+    until(lambda: client.counters.rejected == {"life": 1}, client.receive)
+    assert client.last == -1
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
@@ -333,7 +341,7 @@ def test_the_socket_is_its_users_own(endpoint: str) -> None:
         assert path.stat().st_mode & 0o077 == 0
         assert os.umask(0o022) == 0o022
         server.close()
-        until(lambda: not path.exists(), lambda _: time.sleep(0.01))
+        assert not path.exists()
     finally:
         os.umask(before)
 
@@ -391,8 +399,8 @@ def test_a_message_over_the_cap_never_comes_in(endpoint: str, stranger: Any, siz
         seen.append(len(frames[1]))
         return None, Stop(RUN, "x")
 
-    stranger(b"").send(bytes(size))
-    until(lambda: seen or counters.disconnects or counters.rejected, lambda timeout_s: link.receive(timeout_s, take))
+    stranger(b"s").send(bytes(size))
+    until(lambda: seen or counters.disconnects, lambda timeout_s: link.receive(timeout_s, take))
     assert len(seen) == taken
     link.close()
 
@@ -451,10 +459,6 @@ def test_a_process_speaks_for_itself_only(
     endpoint: str, stranger: Any, identity: bytes, message: Message, reason: str
 ) -> None:
     supervisor = ControlServer(endpoint, RUN)
-    if identity[0] == 0:  # ZeroMQ keeps such ids for its own
-        with pytest.raises(zmq.ZMQError):
-            stranger(identity)
-        identity = b""
     stranger(identity).send_multipart(encode(message))
     until(lambda: supervisor.counters.rejected == {reason: 1}, supervisor.receive)
     supervisor.close()

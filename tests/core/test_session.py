@@ -115,6 +115,16 @@ def test_a_lost_incarnation_is_fenced_though_it_lives_on() -> None:
     assert refusal(session.greet(hello())) == "stale_incarnation"
 
 
+def test_a_refusal_says_why_that_incarnation_ended() -> None:
+    session = make_session()
+    session.lose(0, "learner_frozen")
+    session.greet(hello(incarnation=1))
+    session.greet(hello(incarnation=2))
+    answer = session.accept(policy(1, incarnation=1))
+    assert isinstance(answer, Refused)
+    assert "superseded" in answer.text
+
+
 def test_the_loss_of_an_incarnation_already_superseded_takes_nothing_from_the_new_one() -> None:
     session = make_session()
     session.greet(hello(incarnation=1))

@@ -55,7 +55,7 @@ MESSAGES: list[Message] = [
     Gone(RUN, 3, "over_budget"),
     Event(RUN, "supervisor", "respawn", {"learner": 3, "took_s": [0.5, None], "nested": {"a": True}}),
     Command(RUN, "status", {}),
-    Reply(RUN, True, "runs – gut", {"robots": [1, 2]}),
+    Reply(RUN, True, "läuft gut", {"robots": [1, 2]}),
 ]
 
 

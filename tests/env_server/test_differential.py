@@ -7,7 +7,7 @@ into ours through `set_state` and `draws`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import networkx as nx
 import numpy as np
@@ -173,7 +173,7 @@ class Pair:
             left = column * 2 - floor.width
             vertical = np.abs(up) > np.abs(left)
             wanted = np.where(vertical, np.where(up > 0, UP, DOWN), np.where(left > 0, LEFT, RIGHT))
-            facing = state["heading"].T == wanted
+            facing = wanted == state["heading"].T
             chosen = np.where(facing, FORWARD, np.where(self.rng.random(shape) < 0.5, 2, 3))
             actions = np.where(self.rng.random(shape) < 0.75, chosen, actions)
         actions[self.rng.random(shape) < 0.1] = TOGGLE
@@ -221,7 +221,7 @@ def on_grid(
 
 
 @pytest.fixture
-def our_ties(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
+def our_ties(monkeypatch: pytest.MonkeyPatch) -> Counter:
     """RWARE with our rule between equally long chains; counts how often networkx would have taken another one."""
     networkx_own = nx.algorithms.dag_longest_path
     seen: Counter[str] = Counter()
@@ -234,7 +234,7 @@ def our_ties(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
         return path
 
     monkeypatch.setattr(nx.algorithms, "dag_longest_path", ours)
-    yield seen
+    return seen
 
 
 def test_a_short_crowded_run_agrees(our_ties: Counter) -> None:
@@ -247,7 +247,7 @@ def test_a_short_crowded_run_agrees(our_ties: Counter) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("reward", list(REWARDS))
 @pytest.mark.parametrize(
-    ("layout", "robots", "sight"), [(CRAMPED, 8, 1), (CRAMPED, 3, 2), (ONE_LANE, 9, 1), (OPEN, 14, 3)]
+    ("layout", "robots", "sight"), [(CRAMPED, 8, 1), (CRAMPED, 3, 2), (ONE_LANE, 9, 1), (OPEN, 12, 2)]
 )
 def test_free_runs_agree_with_our_rule_of_ties(
     our_ties: Counter, layout: str, robots: int, sight: int, reward: str
@@ -262,16 +262,16 @@ def test_free_runs_agree_with_our_rule_of_ties(
 
 @pytest.mark.parametrize("reward", list(REWARDS))
 def test_a_shelf_drawn_at_the_first_goal_is_paid_at_the_second(our_ties: Counter, reward: str) -> None:
-    pair = on_layout("gg.\nxx.\n...\nxx.\n...", 2, reward, queue=1)
+    pair = on_layout("gg.\nxx.\n...", 2, reward, queue=1)
     env = pair.envs[0]
     for column, (robot, shelf) in enumerate(zip(env.agents, env.shelfs, strict=False)):
         robot.x, robot.y, robot.carrying_shelf = column, 0, shelf
         shelf.x, shelf.y = column, 0
     env._recalc_grid()
     pair.sync()
-    for _ in range(200):
+    for _ in range(50):
         pair.step(np.zeros((2, 1), np.uint8))
-    assert pair.seen["double"] > 20
+    assert pair.seen["double"] >= 49
 
 
 @pytest.mark.slow
@@ -297,13 +297,17 @@ def test_every_preset_agrees(our_ties: Counter) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "steps"),
-    [("rware-tiny-2ag", 2000), ("rware-small-4ag-hard", 1200), ("rware-medium-6ag-easy", 600), ("rware-large-8ag", 500)],
+    [
+        ("rware-tiny-2ag", 2000),
+        ("rware-small-4ag-hard", 1200),
+        ("rware-medium-6ag-easy", 600),
+        ("rware-large-8ag", 500),
+    ],
 )
-@pytest.mark.parametrize("reward", ["two-stage"])
-def test_presets_agree_over_thousands_of_steps(our_ties: Counter, name: str, steps: int, reward: str) -> None:
+def test_presets_agree_over_thousands_of_steps(our_ties: Counter, name: str, steps: int) -> None:
     preset = PRESETS[name]
     sizes = preset.shelf_columns, preset.shelf_rows, preset.column_height
-    pair = on_grid(*sizes, preset.robots, preset.request_queue, reward)
+    pair = on_grid(*sizes, preset.robots, preset.request_queue, "two-stage")
     for k in range(steps):
         pair.step(pair.crowd("forward" if k // 50 % 2 else "random"))
 

@@ -1,4 +1,4 @@
-"""Learners as the server keeps them: every agent-step of a round is trained, lost or withheld, and the ledger says so."""
+"""Learners as the server keeps them: every agent-step is trained, lost or withheld, and the ledger says so."""
 
 from pathlib import Path
 
@@ -24,6 +24,9 @@ class Heard:
     def __init__(self) -> None:
         self.loaded: list[tuple[int, ...]] = []
         self.lags: list[int] = []
+
+    def check(self, weights: object) -> None:
+        pass
 
     def load(self, robots: tuple[int, ...], weights: object) -> None:
         self.loaded.append(robots)
@@ -55,6 +58,10 @@ def a_round() -> Round:
     )
 
 
+def acting(roster: Roster) -> list[int]:
+    return [session.accepted for session in roster.sessions]
+
+
 def policy(learner: int, version: int, *seqs: int, incarnation: int = 1) -> Policy:
     return Policy(RUN, 0, learner, incarnation, version, seqs, {"w": np.zeros(1, np.float32)}, {})
 
@@ -69,7 +76,7 @@ def join(roster: Roster, heard: Heard, learner: int, incarnation: int = 1, versi
 def test_a_round_is_dealt_to_those_who_are_there(roster: Roster, ledger: Ledger, tmp_path: Path) -> None:
     heard, sent = Heard(), list[Rollout]()
     join(roster, heard, 1)
-    dealt = roster.deal(0, a_round(), lambda rollout: not sent.append(rollout))
+    dealt = roster.deal(0, a_round(), acting(roster), lambda rollout: not sent.append(rollout))
     assert [rollout.batch.robots for rollout in sent] == [(1, 2)]
     assert (dealt.sent, dealt.withheld, dealt.online) == (2 * EACH, EACH, 2)
     assert roster.standing() == [Standing.ABSENT, Standing.BUSY]
@@ -84,14 +91,14 @@ def test_a_learner_without_credit_is_skipped(roster: Roster, tmp_path: Path) -> 
     for learner in (0, 1):
         join(roster, heard, learner)
     for number in range(2):
-        roster.deal(number, a_round(), lambda _: True)
+        roster.deal(number, a_round(), acting(roster), lambda _: True)
     assert audit(tmp_path / "ledger.jsonl").withheld == {"no_credit": 3 * EACH}
 
 
 def test_what_a_dead_learner_held_is_lost_and_its_late_policy_refused(roster: Roster, tmp_path: Path) -> None:
     heard = Heard()
     join(roster, heard, 0)
-    roster.deal(0, a_round(), lambda _: True)
+    roster.deal(0, a_round(), acting(roster), lambda _: True)
     roster.lose(0, 1, "learner_died")
     assert not roster.take(policy(0, 1, 0), heard, heard)  # type: ignore[arg-type]
     assert audit(tmp_path / "ledger.jsonl").lost == {"learner_died": EACH}
@@ -101,7 +108,7 @@ def test_a_restart_undoes_what_came_after_its_checkpoint(roster: Roster, tmp_pat
     heard = Heard()
     join(roster, heard, 0)
     for number in range(3):
-        roster.deal(number, a_round(), lambda _: True)
+        roster.deal(number, a_round(), acting(roster), lambda _: True)
         assert roster.take(policy(0, number + 1, number), heard, heard)  # type: ignore[arg-type]
     roster.lose(0, 1, "learner_died")
     join(roster, heard, 0, incarnation=2, version=1)
@@ -114,7 +121,7 @@ def test_an_unreachable_learner_costs_its_rollout_and_nothing_else(roster: Roste
     heard = Heard()
     for learner in (0, 1):
         join(roster, heard, learner)
-    dealt = roster.deal(0, a_round(), lambda rollout: rollout.learner != 0)
+    dealt = roster.deal(0, a_round(), acting(roster), lambda rollout: rollout.learner != 0)
     assert dealt.sent == 2 * EACH
     assert audit(tmp_path / "ledger.jsonl").lost == {"unreachable": EACH}
     assert roster.sessions[0].can_send
@@ -125,7 +132,7 @@ def test_lag_counts_the_policies_accepted_since_a_rollout_was_acted(ledger: Ledg
     roster = Roster(RUN, 0, [(0, 1, 2)], SPEC, ledger, 2, lockstep=False)
     join(roster, heard, 0)
     for number in range(2):
-        roster.deal(number, a_round(), lambda _: True)
+        roster.deal(number, a_round(), acting(roster), lambda _: True)
     for number in range(2):
         assert roster.take(policy(0, number + 1, number), heard, heard)  # type: ignore[arg-type]
     assert heard.lags == [0, 1]

@@ -10,7 +10,6 @@ from torch.optim.adam import adam  # the function: the class's step imports torc
 
 from learners.ippo import Samples, normalized
 
-
 ADAM = {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "maximize": False}
 
 

@@ -207,3 +207,13 @@ def test_every_network_learns_without_complaint(build, make_rollout, network, sc
 
     assert learner.version == 1
     assert not same(before, learner.weights())
+
+
+def test_running_scaling_changes_after_the_update_that_saw_the_rollout(build, make_rollout):
+    learner, rollout = build(network={"observation_scaling": "running"}), make_rollout()
+    as_range = build(network={"observation_scaling": "range"})
+    a, b = learner.update(rollout), as_range.update(rollout)
+
+    assert a == b
+    np.testing.assert_array_equal(learner.weights()["actor.0.weight"], as_range.weights()["actor.0.weight"])
+    np.testing.assert_allclose(learner.weights()["obs.mean"], rollout.obs[:, :-1].mean((0, 1, 2)), rtol=1e-5)

@@ -1,0 +1,172 @@
+"""The real fleet, from its command: same weights every way, killed learners, a killed supervisor, resume, stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fleet.core.jsonl import read_jsonl
+from fleet.core.ledger_file import audit
+
+pytestmark = pytest.mark.e2e
+COMMAND = [sys.executable, "-m", "fleet.commands.main"]
+SMOKE = ["run", "smoke", "--set", "run.patience_s=60"]
+LONG = ["--rounds", "100000"]
+
+
+def fleet(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=180, check=False)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `fleet ...` and see to it that it is over when the test is."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        with (tmp_path / f"output-{len(started)}").open("w") as output:
+            process = subprocess.Popen([*COMMAND, *arguments], stdout=output, stderr=output, text=True)
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def until(condition: Callable[[], object], within_s: float = 90.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def rounds(run: Path) -> int:
+    path = run / "metrics.jsonl"
+    return len(read_jsonl(path)) if path.exists() else 0
+
+
+def pids(run: Path) -> dict[str, int]:
+    path = run / "processes.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def alive(processes: dict[str, int]) -> list[str]:
+    return [
+        name
+        for name, pid in processes.items()
+        if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def weights(run: Path, done: int = 6) -> list[bytes]:
+    folder = run / "checkpoints" / "snapshots" / f"round-{done:08d}"
+    return [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))]
+
+
+def trained(tmp_path: Path, name: str, *arguments: str) -> Path:
+    run = tmp_path / name
+    done = fleet(*SMOKE, "--out", str(run), *arguments)
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("smoke"), "run")
+
+
+def test_lockstep_gives_the_same_weights_again_and_in_one_process(smoke: Path, tmp_path: Path) -> None:
+    again = trained(tmp_path, "again")
+    alone = trained(tmp_path, "alone", "--single-process")
+    other = trained(tmp_path, "other", "--seed", "2", "--single-process")
+    assert len(weights(smoke)) == 4
+    assert weights(smoke) == weights(again) == weights(alone)
+    assert not set(weights(smoke)) & set(weights(other))
+
+
+def test_a_resumed_run_comes_to_the_weights_of_one_never_stopped(smoke: Path, tmp_path: Path) -> None:
+    run = trained(tmp_path, "run", "--rounds", "2")
+    done = fleet("run", "smoke", "--resume", str(run), "--set", "run.patience_s=60")
+    assert done.returncode == 0, done.stderr
+    assert weights(run) == weights(smoke)
+    assert audit(run / "ledger.jsonl").balanced
+
+
+@pytest.mark.parametrize("pacing", ["lockstep", "free"])
+def test_a_killed_learner_comes_back_and_the_ledger_balances(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path, pacing: str
+) -> None:
+    run = tmp_path / "run"
+    process = start(*SMOKE, "--out", str(run), "--rounds", "400", "--set", f"run.pacing={pacing}")
+    until(lambda: rounds(run) >= 3)
+    victim = pids(run)["learner-1"]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: pids(run).get("learner-1", victim) != victim)
+    assert process.wait(120) == 0
+    balance = audit(run / "ledger.jsonl")
+    assert balance.balanced
+    assert balance.total.unresolved == 0
+    assert balance.robots[1].trained > 0
+    assert fleet("audit", str(run)).returncode == 0
+    assert not alive(pids(run))
+    restarts = [event for event in read_jsonl(run / "events.jsonl") if event["event"] == "restart"]
+    assert [event["process"] for event in restarts] == ["learner-1"]
+
+
+def test_nothing_outlives_a_killed_supervisor(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(*SMOKE, "--out", str(run), *LONG)
+    until(lambda: rounds(run) >= 2)
+    processes = pids(run)
+    assert set(processes) >= {"zygote", "env_server", "learner-0", "learner-1", "learner-2"}
+    os.kill(processes["learner-2"], signal.SIGSTOP)
+    process.kill()
+    process.wait()
+    until(lambda: not alive(processes), within_s=2.0)
+    balance = audit(run / "ledger.jsonl")
+    assert balance.residual == 0
+    assert not balance.violations
+
+
+def test_stop_and_ctrl_c_end_a_run_cleanly(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    stopped, interrupted = tmp_path / "stopped", tmp_path / "interrupted"
+    first = start(*SMOKE, "--out", str(stopped), *LONG)
+    until(lambda: rounds(stopped) >= 1)
+    status = fleet("status", str(stopped))
+    assert status.returncode == 0
+    assert "learner-0" in status.stdout
+    assert fleet("stop", str(stopped)).returncode == 0
+    assert first.wait(30) == 130
+    second = start(*SMOKE, "--out", str(interrupted), *LONG)
+    until(lambda: rounds(interrupted) >= 1)
+    second.send_signal(signal.SIGINT)
+    assert second.wait(30) == 130
+    for run in (stopped, interrupted):
+        balance = audit(run / "ledger.jsonl")
+        assert balance.balanced
+        assert balance.total.unresolved == 0
+        assert not alive(pids(run))
+
+
+def test_a_learner_killed_over_its_budget_is_given_up_and_the_others_go_on(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    process = start(*SMOKE, "--out", str(run), "--rounds", "60", "--set", "control.restarts=0")
+    until(lambda: rounds(run) >= 2)
+    os.kill(pids(run)["learner-0"], signal.SIGKILL)
+    assert process.wait(120) == 0
+    balance = audit(run / "ledger.jsonl")
+    assert balance.balanced
+    assert balance.withheld["learner_gone"] > 0
+    assert rounds(run) == 60
