@@ -1,7 +1,8 @@
 """Taking a robot's body off the floor of every copy, and bringing it back. Called by `Warehouse.set_body`."""
 
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import Dispatch, give_back, hand_out
+from env_server.warehouse.dispatch import Dispatch
+from env_server.warehouse.handing import give_back, hand_out
 from env_server.warehouse.observe import relook
 from env_server.warehouse.reference import refer
 from env_server.warehouse.state import I32, NOTHING, ONLINE, TOWED, Layout, State

@@ -5,6 +5,7 @@ of a helper in another file that has been changed. Here any change of a compiled
 """
 
 import os
+import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 import numba as _numba
 
+KEPT_VERSIONS = 4
 _HERE = Path(__file__).parent
 numba: Any = _numba  # some of its versions are typed in part, and none of them as used here
 # Counting references to arrays took four fifths of a step; nothing here makes or keeps an array, so nothing is counted.
@@ -24,7 +26,7 @@ def _fingerprint() -> str:
     digest = sha256()
     for source in sorted(_HERE.glob("*.py")):
         text = source.read_bytes()
-        if b"@compiled" in text or source.name in ("state.py", "reference.py"):
+        if b"@compiled" in text or source.name in ("dispatch.py", "reference.py", "state.py"):
             digest.update(source.name.encode() + b"\0" + text + b"\0")
     return digest.hexdigest()[:16]
 
@@ -40,8 +42,20 @@ def _folder() -> Path | None:
         except OSError:
             continue
         if os.access(folder, os.W_OK):
+            _drop_old(root, folder)
             return folder
     return None
+
+
+def _drop_old(root: Path, used: Path) -> None:
+    """Keep the machine code of the last few versions of the sources, `used` being the newest."""
+    try:
+        os.utime(used)
+        folders = sorted(root.glob("fleet-numba-*"), key=lambda one: one.stat().st_mtime)
+    except OSError:  # another process has just done it
+        return
+    for old in folders[:-KEPT_VERSIONS]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 _FOLDER = _folder()

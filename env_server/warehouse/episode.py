@@ -1,8 +1,9 @@
 """How a copy's episode begins: robots, shelves and requests placed as RWARE does. Called by the kernel and `reset`."""
 
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import Dispatch, begin, draw_queue
+from env_server.warehouse.dispatch import Dispatch
 from env_server.warehouse.observe import derive
+from env_server.warehouse.orders import begin, draw_queue
 from env_server.warehouse.random import below
 from env_server.warehouse.state import NOTHING, TOWED, Layout, State
 

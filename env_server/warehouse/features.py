@@ -7,12 +7,15 @@ All of it is turned with the robot, as its actions are: sides come in the order 
     3   at the target                1  1 in the target cell: to fetch or return, TOGGLE now
     4   distance          height+width  steps left on the shortest way, cut off there and at what the type holds
     5   ahead, leftward  longer side-1  the target's cell as the crow flies
-    7   then for each of the four sides:
+    7   still                   STILL  steps since it last moved, cut off there
+    8   waited                 WAITED  steps since it was nearer to the target than ever on this leg, cut off there
+    9   then for each of the four sides:
         way                          1  1 nearer to the target, -1 open but not nearer, 0 closed to this robot
         near                     SIGHT  SIGHT // steps to the first robot in a straight line, 0 if none in SIGHT steps
         intent                       1  that robot's shortest way leads towards this one 1, elsewhere -1; 0 if it has
                                         none or is offline, so that it won't drive off by itself
         loaded                       1  that robot carries a shelf, so it can't give way under shelves
+        returning                    1  that shelf is on its way back
 
 RWARE's window tells where neighbours stand and face, but not whether they are loaded or where they want to go, and in a
 single lane a robot that looks one cell ahead sees the other one when it is too late to wait outside.
@@ -23,11 +26,26 @@ import numpy.typing as npt
 
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.dispatch import Dispatch
-from env_server.warehouse.state import DELIVER, DOWN, FETCH, I32, LEFT, NO_LEG, NOTHING, ONLINE, RIGHT, UP, State
+from env_server.warehouse.state import (
+    DELIVER,
+    DOWN,
+    FETCH,
+    I32,
+    LEFT,
+    NO_LEG,
+    NOTHING,
+    ONLINE,
+    RETURN,
+    RIGHT,
+    UP,
+    State,
+)
 
 SIGHT = 8  # cells; as long as the usual aisle between two crossings
-PER_SIDE = 4
-SIDES_AT = 7
+STILL = 10
+WAITED = 50  # steps; time enough for whoever is in the way to leave the longest aisle
+PER_SIDE = 5
+SIDES_AT = 9
 WAY_SIZE = SIDES_AT + 4 * PER_SIDE
 Row = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 
@@ -43,8 +61,8 @@ def way_bounds(height: int, width: int) -> npt.NDArray[np.float32]:
     """Largest magnitude of each number, f32 (WAY_SIZE,), at least 1."""
     largest = np.iinfo(np.int8 if max(height, width) <= np.iinfo(np.int8).max else np.int16).max
     offset = max(height, width, 2) - 1
-    side = [1, SIGHT, 1, 1]
-    return np.array([1, 1, 1, 1, min(height + width, largest), offset, offset, *side * 4], np.float32)
+    side = [1, SIGHT, 1, 1, 1]
+    return np.array([1, 1, 1, 1, min(height + width, largest), offset, offset, STILL, WAITED, *side * 4], np.float32)
 
 
 @compiled
@@ -62,6 +80,8 @@ def write_way(s: State, d: Dispatch, e: int, n: int, width: int, row: Row, start
         row[start + leg - FETCH] = 1
         goal = d.goals[s.station[e, n]] if leg == DELIVER else s.home[e, n]
         _write_target(row, start + 3, fields[route, cell], cell, goal, heading, width, neighbours.shape[0] // width)
+    row[start + 7] = min(STILL, s.still[e, n])
+    row[start + 8] = min(WAITED, s.waited[e, n])
     loaded = s.carrying[e, n] != NOTHING
     for k in range(4):
         side = _SIDES[heading, k]
@@ -79,6 +99,7 @@ def write_way(s: State, d: Dispatch, e: int, n: int, width: int, row: Row, start
         if s.body[other] == ONLINE and s.leg[e, other] != NO_LEG:
             row[at + 2] = 1 if fields[d.field_of[e, other], here] < fields[d.field_of[e, other], there] else -1
         row[at + 3] = s.carrying[e, other] != NOTHING
+        row[at + 4] = s.leg[e, other] == RETURN
 
 
 @compiled

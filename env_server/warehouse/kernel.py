@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import Dispatch, advance
+from env_server.warehouse.dispatch import Dispatch
 from env_server.warehouse.episode import start_episode
 from env_server.warehouse.features import write_way
+from env_server.warehouse.legs import rebuild
 from env_server.warehouse.moves import resolve
 from env_server.warehouse.observe import Rows, derive, relook_requests, write_row
+from env_server.warehouse.orders import advance
 from env_server.warehouse.reference import refer
 from env_server.warehouse.rules import deliver, move, toggle, turn
 from env_server.warehouse.state import I32, ONLINE, U8, Layout, Scratch, State
@@ -61,11 +63,13 @@ def restart(state: State, layout: Layout, dispatch: Dispatch, ended: npt.NDArray
 
 
 @compiled
-def derive_all(state: State, layout: Layout) -> None:
-    """Make the derived arrays anew."""
-    s, f = refer(state), refer(layout)
+def derive_all(state: State, layout: Layout, dispatch: Dispatch) -> None:
+    """Make all that derives from the state anew."""
+    s, d, f = refer(state), refer(dispatch), refer(layout)
     for e in range(state.cell.shape[0]):
         derive(s, f, e)
+    if layout.dispatched:
+        rebuild(s, d)
 
 
 @compiled

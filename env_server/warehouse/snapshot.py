@@ -12,6 +12,7 @@ from env_server.errors import WorldError
 from env_server.warehouse.state import DERIVED, NOTHING, TOWED, Layout, State
 from fleet.core.spec import Array
 
+UNBOUNDED = np.iinfo(np.int32).max
 KEPT = tuple(name for name in State._fields if name not in DERIVED)
 
 
@@ -55,6 +56,9 @@ def _check(layout: Layout, requests: int, given: Mapping[str, Array]) -> None:
         "leg": (0, 4),
         "station": (NOTHING, goals),
         "home": (NOTHING, cells),
+        "still": (0, UNBOUNDED),
+        "closest": (0, UNBOUNDED),
+        "waited": (0, UNBOUNDED),
         "left_at": (NOTHING, cells),
     }
     for name, (least, end) in ranges.items():

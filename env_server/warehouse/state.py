@@ -36,6 +36,9 @@ class State(NamedTuple):
     leg: U8  # (E, N)
     station: I32  # (E, N) goal number of the order
     home: I32  # (E, N) cell the order's shelf goes back to
+    still: I32  # (E, N) steps since the robot last moved
+    closest: I32  # (E, N) fewest steps to the target that were left on this leg; FAR before its first step
+    waited: I32  # (E, N) steps since then
     left_at: I32  # (E, N) cell a towed robot was taken from
     deliveries: npt.NDArray[np.int64]  # (E, N) since the world was made
     standing: I32  # (E, cells) shelf standing or carried there: RWARE's shelf layer

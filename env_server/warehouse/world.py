@@ -14,7 +14,6 @@ from env_server.protocol import Body, Step
 from env_server.warehouse.bodies import set_body
 from env_server.warehouse.build import make_layout, make_orders, make_scratch, make_state
 from env_server.warehouse.compiled import entry_point
-from env_server.warehouse.dispatch import rebuild
 from env_server.warehouse.draw import draw
 from env_server.warehouse.features import way_bounds, way_size
 from env_server.warehouse.kernel import Window, derive_all, observe_all, restart, step
@@ -137,9 +136,7 @@ class Warehouse:
         """Go back to a state that `state()` gave. Raises WorldError if it is another world's or can't be."""
         requests = self.floor.shelves.size or self.floor.service.size
         write_state(self._state, self._layout, requests, state)
-        derive_all(self._state, self._layout)
-        if self._layout.dispatched:
-            rebuild(self._state, self._dispatch)
+        derive_all(self._state, self._layout, self._dispatch)
 
     def render(self, copy: int = 0) -> npt.NDArray[np.uint8]:
         """One copy as an image, uint8 (height, width, 3)."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from fleet.core.ledger import Balance
+    from fleet.core.balance import Balance
 
 
 def register(app: typer.Typer) -> None:

@@ -1,5 +1,6 @@
 """`fleet bench`: measures, says how and on which machine, and prints each figure beside what it is compared with."""
 
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -18,21 +19,17 @@ def bench(
     """Measure speed and memory against a baseline in the same run."""
     from fleet.commands.screen import number, print_json, print_table
     from fleet.core.platform import machine
-    from fleet.study.bench import measure
+    from fleet.study.bench import BENCHMARKS, measure
 
+    if name in BENCHMARKS and sys.stderr.isatty():
+        print(f"measuring {BENCHMARKS[name]} ...", file=sys.stderr)
     measured, here = measure(name), machine()
     if as_json:
         print_json({"machine": here, "rows": [asdict(row) for row in measured.rows]})
         return
     print_table(
         (
-            (
-                row.name,
-                number(row.value),
-                row.unit,
-                row.against or "",
-                "" if row.ratio is None else f"{row.ratio:.2f} x",
-            )
+            (row.name, number(row.value), row.unit, row.against or "", "" if row.ratio is None else _ratio(row.ratio))
             for row in measured.rows
         ),
         header=("figure", "value", "unit", "against", "ratio"),
@@ -42,3 +39,7 @@ def bench(
         f"{here['cpu']}, {here['usable_cores']} of {here['cores']} cores, {here['memory_bytes'] / 1e9:.0f} GB, "
         f"{here['system']}, Python {here['python']}, torch {here['torch']}, numpy {here['numpy']}"
     )
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f} x" if value >= 100 else f"{value:.3f} x"

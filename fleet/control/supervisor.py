@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from fleet.control import ending, pidfd
 from fleet.control.care import Care
@@ -22,6 +21,7 @@ from fleet.control.restarts import Budget
 from fleet.control.signals import Inbox
 from fleet.control.starts import Starts
 from fleet.control.status import ProcessStatus, Status
+from fleet.control.timing import Timing
 from fleet.control.waiting import Waiting
 from fleet.control.zygote_care import ZygoteCare
 from fleet.control.zygote_client import Ready, Refused
@@ -33,25 +33,6 @@ from fleet.core.rundir import RunDirectory
 from fleet.core.start import Origin
 
 _SHORT_S = 0.005
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds.
-
-    `stop`: how long a clean stop may take before what remains is killed; `leave`: how long learners may take once the
-    server is gone; `kill`: how long killing is waited for; `left`: how soon after a learner's exit with 0 the run has
-    to turn out to be ending, or it was a death; `tick`: the loop's longest wait; `display`: between two calls of
-    `on_status`; `trim`: between two looks at the logs' sizes.
-    """
-
-    stop: float = 4.0
-    leave: float = 2.0
-    kill: float = 0.9
-    left: float = 1.0
-    tick: float = 0.25
-    display: float = 0.25
-    trim: float = 10.0
 
 
 class Supervisor:

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fleet.core.balance import Balance
 from fleet.core.errors import BadInput, FleetError
 from fleet.core.files import LineFile, sweep_temporaries
-from fleet.core.ledger import Account, Balance, RolloutName
+from fleet.core.ledger import Account, RolloutName
 
 DEFAULT_BYTES = 16 * 1024 * 1024
 

@@ -74,8 +74,8 @@ def measure(
         f"first {dropped}, the last left out; {trained.overall:,.0f} agent-steps/s over all of them together. Shares "
         "are of the server's wall time; in free pacing learners work meanwhile: their processor time, from the "
         "heartbeats, stands beside it as a share of all cores. Memory is the largest sum of PSS of all processes, of "
-        f"{trained.samples} samples. sgemm: one process per core, all at once, before and after. Wanted for warehouse40 "
-        f"on 2 cores: {TARGET_RATE:,} agent-steps/s."
+        f"{trained.samples} samples. sgemm: one process per core, all at once, before and after. Wanted for "
+        f"warehouse40 on 2 cores: {TARGET_RATE:,} agent-steps/s."
     )
     return Measured(how, rows)
 

@@ -84,9 +84,10 @@ def measure(
     how = (
         f"Median of {blocks} blocks of {block_rollouts} rollouts of {settings.run.name}, each answered with a policy, "
         f"{window} under way at most, encoded, sent, decoded and checked; against a plain copy of the same bytes to a "
-        f"process over a Unix stream socket, in turn. wire_share is what {learners} rollouts and policies take at that "
-        "rate, one after the other; wire_processor is the processor time of both processes together. Wanted: at least "
-        f"{TARGET_RATIO:g} of the copy, at most {TARGET_SHARE:.0%} of a round."
+        "process over a Unix stream socket, into fresh memory each, in turn. wire_share is what "
+        f"{learners} rollouts and policies take at that rate, one after the other; wire_processor is the processor "
+        f"time of both processes together. Wanted: at least {TARGET_RATIO:g} of the copy, at most "
+        f"{TARGET_SHARE:.0%} of a round."
     )
     return Measured(how, rows)
 
@@ -202,10 +203,10 @@ class CopyLine:
         """A block is `count` times `size` bytes, and `count` times `answer` back."""
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._link.settimeout(_PATIENCE_S)
-        self._data, self._size = np.ones(count * size, np.uint8), size
-        self._answer = bytearray(count * answer)
+        self._data, self._size = memoryview(bytearray(count * size)), size
+        self._answer = memoryview(bytearray(count * answer))
         with theirs:
-            order = {"socket": theirs.fileno(), "size": size, "count": count, "answer": count * answer}
+            order = {"socket": theirs.fileno(), "size": size, "count": count, "answer": len(self._answer)}
             self._peer = _start_peer(order, [theirs.fileno()])
 
     def __enter__(self) -> Self:
@@ -221,7 +222,7 @@ class CopyLine:
 
     def _block(self) -> None:
         try:
-            for begin in range(0, self._data.size, self._size):
+            for begin in range(0, len(self._data), self._size):
                 self._link.sendall(self._data[begin : begin + self._size])
             whole = read_all(self._link, self._answer)
         except OSError as error:

@@ -39,15 +39,18 @@ def learn(endpoint: str, run: str, shapes: Mapping[str, Sequence[int]], figures:
 
 
 def copy(link: socket.socket, size: int, count: int, answer: int) -> None:
-    """Take in `count` times `size` bytes, give `answer` bytes back, and again until the other end is closed."""
-    taken, reply = bytearray(size), bytes(answer)
-    while all(read_all(link, taken) for _ in range(count)):
+    """Take in `count` times `size` bytes, give `answer` bytes back, and again until the other end is closed.
+
+    Each lands in memory of its own, as a rollout does, not in a buffer that the processor's cache still holds.
+    """
+    reply = bytes(answer)
+    while all(read_all(link, np.empty(size, np.uint8).data) for _ in range(count)):
         link.sendall(reply)
 
 
-def read_all(link: socket.socket, into: bytearray) -> bool:
+def read_all(link: socket.socket, into: memoryview) -> bool:
     """Fill `into`; False at the stream's end."""
-    rest = memoryview(into)
+    rest = into
     while rest:
         got = link.recv_into(rest)
         if not got:

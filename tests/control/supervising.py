@@ -5,7 +5,8 @@ from collections.abc import Callable
 from fleet.control.ending import Outcome
 from fleet.control.processes import Modules
 from fleet.control.status import Status
-from fleet.control.supervisor import Supervisor, Timing
+from fleet.control.supervisor import Supervisor
+from fleet.control.timing import Timing
 from fleet.core.config import Config, ControlConfig, RunConfig, WorldConfig
 from fleet.core.rundir import RunDirectory
 

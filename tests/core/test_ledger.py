@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from fleet.core.balance import Figures
 from fleet.core.errors import BadInput
-from fleet.core.ledger import Figures, RolloutName
+from fleet.core.ledger import RolloutName
 from fleet.core.ledger_file import Ledger, LedgerError, audit, resolve_outstanding
 
 

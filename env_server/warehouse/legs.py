@@ -1,0 +1,69 @@
+"""One robot's leg: where it leads, the distance field that shows the way, and how long the robot has made no headway.
+
+An order is begun and ended in handing.py and goes from leg to leg in orders.py; both say so here. The fields come from
+distance.py; which robot holds which derives from the State, so `rebuild` can find it again.
+"""
+
+from env_server.warehouse.compiled import compiled
+from env_server.warehouse.dispatch import Dispatch
+from env_server.warehouse.distance import FAR, FREE, LOADED, hold, release, release_all
+from env_server.warehouse.state import DELIVER, FETCH, NO_LEG, NOTHING, State
+
+
+@compiled
+def target(s: State, d: Dispatch, e: int, n: int) -> int:
+    """The cell robot `n` is on its way to; NOTHING without a leg."""
+    if s.leg[e, n] == NO_LEG:
+        return NOTHING
+    cell: int = d.goals[s.station[e, n]] if s.leg[e, n] == DELIVER else s.home[e, n]
+    return cell
+
+
+@compiled
+def retarget(s: State, d: Dispatch, e: int, n: int) -> None:
+    """Robot `n` has another target, or none any more: hold the field that leads there, and no other."""
+    if d.field_of[e, n] != NOTHING:
+        release(d.distances, d.field_of[e, n])
+        d.field_of[e, n] = NOTHING
+    _hold_field(s, d, e, n)
+    s.closest[e, n] = FAR
+    s.waited[e, n] = 0
+
+
+@compiled
+def _hold_field(s: State, d: Dispatch, e: int, n: int) -> None:
+    """Hold the field that fits robot `n`'s leg; it holds none."""
+    if s.leg[e, n] != NO_LEG:
+        family = LOADED if d.lifts and s.leg[e, n] != FETCH else FREE
+        d.field_of[e, n] = hold(d.distances, family, target(s, d, e, n))
+
+
+@compiled
+def forget(s: State, d: Dispatch, e: int, n: int) -> None:
+    """Robot `n` has no order any more."""
+    s.leg[e, n] = NO_LEG
+    s.order[e, n] = NOTHING
+    s.station[e, n] = NOTHING
+    s.home[e, n] = NOTHING
+    s.has_delivered[e, n] = 0
+    retarget(s, d, e, n)
+
+
+@compiled
+def count_wait(s: State, e: int, n: int, left: int) -> None:
+    """Robot `n` has `left` steps to go: note whether it has never been so near on this leg."""
+    if left < s.closest[e, n]:
+        s.closest[e, n] = left
+        s.waited[e, n] = 0
+    else:
+        s.waited[e, n] += 1
+
+
+@compiled
+def rebuild(s: State, d: Dispatch) -> None:
+    """The State has been set from outside: hold the fields of every order in it, and change nothing there."""
+    release_all(d.distances)
+    d.field_of[:] = NOTHING
+    for e in range(s.cell.shape[0]):
+        for n in range(s.cell.shape[1]):
+            _hold_field(s, d, e, n)
