@@ -2,8 +2,8 @@
 
     python -m env_server.server < ServerStart as JSON
 
-Policies come in over the data link and rollouts go out over it. The supervisor says over the control link who has died or
-won't come back, and when to stop. Metrics, ledger and the world's part of the snapshots are written here.
+Policies come in over the data link and rollouts go out over it. The supervisor says over the control link who has died
+or won't come back, and when to stop. Metrics, ledger and the world's part of the snapshots are written here.
 """
 
 import logging

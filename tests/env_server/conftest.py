@@ -1,6 +1,7 @@
-"""Small warehouses set up by hand, for one situation per test."""
+"""Small warehouses set up by hand, for one situation per test; and a small .map file."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from env_server.warehouse.world import Warehouse
 from fleet.core.config.world import WorldConfig
 
 Place = tuple[int, int]
+MAP = "type octile\nheight 4\nwidth 6\nmap\nS.@.E.\n......\n.S.@..\n....E.\n"
 
 
 class Scene:
@@ -69,3 +71,10 @@ class Scene:
 @pytest.fixture
 def scene() -> Callable[..., Scene]:
     return Scene
+
+
+@pytest.fixture
+def small_map(tmp_path: Path) -> str:
+    path = tmp_path / "small.map"
+    path.write_text(MAP)
+    return str(path)

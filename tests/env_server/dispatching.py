@@ -1,7 +1,6 @@
 """What the tests of dispatch share: small floors, one copy set up by hand, a driver, and what must always hold.
 
-cells of BLOCKS: 0-6, 7-13, 14-20, 21-27; two blocks of shelves 0-3 (rows 1 and 2, columns 1, 2 and 4, 5), goals at 24
-and 27.
+Cells of BLOCKS: 0-6, 7-13, 14-20, 21-27. Shelves 0 to 7 on 8, 9, 11, 12, 15, 16, 18, 19; goals 0 and 1 on 24 and 27.
 """
 
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from env_server.warehouse.distance import FAR, FREE, LOADED
 from env_server.warehouse.features import PER_SIDE, SIDES_AT, WAY_SIZE
 from env_server.warehouse.state import (
     DELIVER,
+    DOWN,
     FETCH,
     FORWARD,
     NO_LEG,
@@ -24,13 +24,13 @@ from env_server.warehouse.state import (
     TOGGLE,
     TURN_LEFT,
     TURN_RIGHT,
+    UP,
 )
 from env_server.warehouse.world import Warehouse
 from fleet.core.config.world import WorldConfig
 
 BLOCKS = ".......\n.xx.xx.\n.xx.xx.\n...g..g"
 ROWS = "x.x.x.x.x\n.........\n.........\nx.x.x.x.x\n....g...g"
-MAP = "type octile\nheight 4\nwidth 6\nmap\nS.@.E.\n......\n.S.@..\n....E.\n"
 
 
 def make(layout: str = BLOCKS, robots: int = 1, **settings: Any) -> tuple[Warehouse, npt.NDArray[np.int8]]:
@@ -71,6 +71,22 @@ def carrying(shelf: int, cell: int, heading: int, leg: int, **more: Any) -> dict
     cells = [8, 9, 11, 12, 15, 16, 18, 19]
     cells[shelf] = cell
     return fetching(shelf, cell, heading) | {"leg": leg, "carrying": shelf, "shelf_cell": cells} | more
+
+
+def two_carrying(world: Warehouse, leg: int = DELIVER) -> None:
+    """Robot 0 at 24's left with shelf 6 (home 18); robot 1 stands, loaded with 4 (home 15), in robot 0's home."""
+    put(
+        world,
+        cell=[22, 18],
+        heading=[UP, DOWN],
+        carrying=[6, 4],
+        shelf_cell=[8, 9, 11, 12, 18, 16, 22, 19],
+        leg=[leg, RETURN],
+        order=[6, 4],
+        home=[18, 15],
+        station=[1, 0],
+        queue=[6, 0] if leg == DELIVER else [1, 0],
+    )
 
 
 def features(world: Warehouse, out: npt.NDArray[np.int8], robot: int = 0) -> list[int]:

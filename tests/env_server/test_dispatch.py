@@ -1,7 +1,5 @@
 """Orders, leg by leg, on small floors: who is sent where, what is paid, and what a robot that goes off leaves."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -22,8 +20,17 @@ from env_server.warehouse.state import (
     TURN_RIGHT,
     UP,
 )
-from env_server.warehouse.world import Warehouse
-from tests.env_server.dispatching import act, assert_all_holds, carrying, fetching, make, of, put, slow_way
+from tests.env_server.dispatching import (
+    act,
+    assert_all_holds,
+    carrying,
+    fetching,
+    make,
+    of,
+    put,
+    slow_way,
+    two_carrying,
+)
 
 NO_ORDERS = {"leg": NO_LEG, "order": NOTHING, "home": NOTHING, "station": NOTHING}
 
@@ -221,22 +228,6 @@ def test_dense_charges_a_step_away() -> None:
 
 
 # Offline
-
-
-def two_carrying(world: Warehouse, leg: int = DELIVER) -> None:
-    """Robot 0 at 24's left with shelf 6 (home 18); robot 1 stands, loaded with 4 (home 15), in robot 0's home."""
-    put(
-        world,
-        cell=[22, 18],
-        heading=[UP, DOWN],
-        carrying=[6, 4],
-        shelf_cell=[8, 9, 11, 12, 18, 16, 22, 19],
-        leg=[leg, RETURN],
-        order=[6, 4],
-        home=[18, 15],
-        station=[1, 0],
-        queue=[6, 0] if leg == DELIVER else [1, 0],
-    )
 
 
 def test_a_stalled_robot_keeps_shelf_and_order() -> None:

@@ -9,6 +9,7 @@ import pytest
 from env_server.protocol import Body
 from env_server.warehouse.distance import make_distances
 from env_server.warehouse.features import WAY_SIZE
+from env_server.warehouse.state import NO_LEG
 from env_server.warehouse.world import Warehouse
 from tests.env_server.dispatching import BLOCKS, ROWS, assert_all_holds, drive, make, routes, slow_way
 
@@ -74,6 +75,10 @@ def test_long_runs_with_robots_coming_and_going(name: str, small_map: str) -> No
         assert world._dispatch.distances.fields[row].tolist() == way
 
 
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert {name: array.tolist() for name, array in one.items()} == {n: array.tolist() for n, array in other.items()}
+
+
 @pytest.mark.parametrize("rule", ["random", "nearest", "matching"])
 def test_a_state_set_again_goes_on_the_same(rule: str) -> None:
     world, out = make(ROWS, robots=6, request_queue=4, dispatch=rule)
@@ -81,11 +86,16 @@ def test_a_state_set_again_goes_on_the_same(rule: str) -> None:
     generator = np.random.default_rng(2)
     for _ in range(100):
         world.step(drive(world, out, generator), out)
-    other.set_state(world.state())
+    state = world.state()
+    assert state["still"].max() > 0
+    assert state["waited"].max() > 0
+    other.set_state(state)
+    assert_same(state, other.state())
     for _ in range(100):
         actions = drive(world, out, generator)
         assert world.step(actions, out).rewards.tolist() == other.step(actions, other_out).rewards.tolist()
         assert (out == other_out).all()
+        assert_same(world.state(), other.state())
     assert world.metrics()["deliveries"].sum() > 0
 
 

@@ -2,9 +2,28 @@
 
 import pytest
 
-from env_server.warehouse.features import PER_SIDE, SIDES_AT, SIGHT, WAY_SIZE, way_bounds
-from env_server.warehouse.state import DELIVER, DOWN, FETCH, LEFT, NO_LEG, NOTHING, RETURN, RIGHT, TOGGLE, UP
-from tests.env_server.dispatching import act, features, fetching, make, put
+from env_server.warehouse.distance import FAR
+from env_server.warehouse.features import PER_SIDE, SIDES_AT, SIGHT, STILL, WAITED, WAY_SIZE, way_bounds
+from env_server.warehouse.state import (
+    DELIVER,
+    DOWN,
+    FETCH,
+    FORWARD,
+    LEFT,
+    NO_LEG,
+    NOOP,
+    NOTHING,
+    RETURN,
+    RIGHT,
+    TOGGLE,
+    TURN_LEFT,
+    UP,
+)
+from env_server.warehouse.world import Warehouse
+from tests.env_server.dispatching import act, carrying, features, fetching, make, of, put, two_carrying
+
+STILL_AT, WAITED_AT = 7, 8
+AHEAD = slice(SIDES_AT, SIDES_AT + PER_SIDE)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +40,7 @@ def test_the_way_turns_with_the_robot(heading: int, offset: list[int], ways: lis
     put(world, cell=10, heading=heading, order=0, home=2, leg=FETCH, station=0, queue=[0])
     seen = features(world, out)
     assert seen[:7] == [1, 0, 0, 0, 4, *offset], "two up and two to the right, at the left edge"
-    assert seen[7::4] == ways
+    assert seen[SIDES_AT::PER_SIDE] == ways
 
 
 def test_at_the_target_the_flag_says_so() -> None:
@@ -49,10 +68,19 @@ def test_neighbours_are_seen_with_load_intent_and_nearness() -> None:
         queue=[3, 2],
     )
     seen = features(world, out)
-    assert seen[7:11] == [1, SIGHT // 3, 1, 1], "ahead: nearer; a loaded robot three cells off that comes this way"
-    assert features(world, out, robot=1)[7:11] == [1, SIGHT // 3, 1, 0]
+    assert seen[AHEAD] == [1, SIGHT // 3, 1, 1, 0], "ahead: nearer; a loaded robot three cells off that comes this way"
+    assert features(world, out, robot=1)[AHEAD] == [1, SIGHT // 3, 1, 0, 0]
     world.set_body(1, "stalled")
-    assert features(world, out)[7:11] == [1, SIGHT // 3, 0, 1], "it won't come by itself"
+    assert features(world, out)[AHEAD] == [1, SIGHT // 3, 0, 1, 0], "it won't come by itself"
+
+
+def test_a_neighbour_that_brings_a_shelf_back_is_seen_as_returning() -> None:
+    world, out = make("g........\n.x.x.x.x.", robots=2)
+    loaded = {"carrying": [3, 2], "shelf_cell": [10, 12, 5, 2], "home": [16, 14]}
+    placed = {"cell": [2, 5], "heading": [RIGHT, LEFT], "order": [3, 2], "station": [0, 0]}
+    put(world, **loaded, **placed, leg=[DELIVER, RETURN], queue=[3, 1])
+    assert features(world, out)[AHEAD][3:] == [1, 1]
+    assert features(world, out, robot=1)[AHEAD][3:] == [1, 0]
 
 
 def test_a_loaded_robot_sees_standing_shelves_as_closed_and_not_beyond_them() -> None:
@@ -67,7 +95,7 @@ def test_a_loaded_robot_sees_standing_shelves_as_closed_and_not_beyond_them() ->
         station=[0, NOTHING],
         queue=[0],
     )
-    assert features(world, out)[7:9] == [1, SIGHT // 3]
+    assert features(world, out)[AHEAD][:2] == [1, SIGHT // 3]
     put(
         world,
         carrying=[1, NOTHING],
@@ -77,7 +105,7 @@ def test_a_loaded_robot_sees_standing_shelves_as_closed_and_not_beyond_them() ->
         shelf_cell=[5, 4],
         queue=[1],
     )
-    assert features(world, out)[7:9] == [0, 0]
+    assert features(world, out)[AHEAD][:2] == [0, 0]
 
 
 def test_bounds_fit_the_type() -> None:
@@ -86,3 +114,111 @@ def test_bounds_fit_the_type() -> None:
         assert bounds.shape == (WAY_SIZE,)
         assert bounds.min() >= 1
         assert bounds.max() <= largest
+
+
+# How long it has made no headway
+
+
+def counted(world: Warehouse) -> tuple[int, int]:
+    """Steps that robot 0 was still, and waited."""
+    return of(world, "still")[0], of(world, "waited")[0]
+
+
+def test_still_counts_the_steps_without_a_move_and_is_cut_off() -> None:
+    world, out = make()
+    put(world, **fetching(shelf=6, cell=21, heading=RIGHT))
+    seen = []
+    for action in (NOOP, TURN_LEFT, TOGGLE, FORWARD, FORWARD, *[NOOP] * STILL):
+        act(world, out, action)
+        seen.append(int(out[0, 0, STILL_AT - WAY_SIZE]))
+    assert seen == [1, 2, 3, 0, 0, *range(1, STILL + 1)]
+    act(world, out, NOOP)
+    assert (counted(world)[0], features(world, out)[STILL_AT]) == (STILL + 1, STILL)
+
+
+def test_a_robot_that_is_blocked_is_still() -> None:
+    world, out = make()
+    put(world, **fetching(shelf=6, cell=21, heading=LEFT))
+    act(world, out, FORWARD)
+    assert features(world, out)[STILL_AT] == 1
+
+
+def test_waited_counts_the_steps_since_it_was_nearer_than_ever_and_is_cut_off() -> None:
+    world, out = make()
+    put(world, **fetching(shelf=6, cell=21, heading=RIGHT, closest=FAR))
+    act(world, out, FORWARD)
+    assert (counted(world)[1], of(world, "closest")) == (0, [4])
+    for action, heading, waited in ((NOOP, LEFT, 1), (FORWARD, LEFT, 2), (FORWARD, RIGHT, 3), (FORWARD, RIGHT, 0)):
+        put(world, heading=heading)
+        act(world, out, action)
+        assert features(world, out)[WAITED_AT] == waited, "back where it had been nearest isn't nearer than ever"
+    for _ in range(WAITED + 1):
+        act(world, out, NOOP)
+    assert (counted(world)[1], features(world, out)[WAITED_AT]) == (WAITED + 1, WAITED)
+
+
+def test_waited_begins_anew_with_each_leg_and_still_goes_on() -> None:
+    world, out = make()
+    put(world, **fetching(shelf=6, cell=18, heading=UP, closest=0, waited=4, still=4))
+    act(world, out, TOGGLE)
+    assert (of(world, "leg"), counted(world)) == ([DELIVER], (5, 0))
+    for waited in range(3):
+        act(world, out, NOOP)
+        assert counted(world) == (6 + waited, waited), "the first step shows how near it is"
+    put(world, **carrying(6, cell=25, heading=LEFT, leg=DELIVER, closest=1, waited=7))
+    act(world, out, FORWARD)
+    assert (of(world, "leg"), counted(world)) == ([RETURN], (0, 0))
+    put(world, **carrying(6, cell=18, heading=LEFT, leg=RETURN, closest=0, waited=7))
+    act(world, out, TOGGLE)
+    assert (of(world, "leg"), counted(world)[1]) == ([FETCH], 0), "of the next order"
+
+
+def test_both_begin_anew_with_the_episode() -> None:
+    world, out = make(max_steps=5)
+    put(world, **fetching(shelf=6, cell=21, heading=RIGHT, closest=5))
+    for step in range(4):
+        act(world, out, NOOP)
+        assert counted(world) == (step + 1, step + 1)
+    act(world, out, NOOP)
+    assert world.state()["clock"] == [0]
+    assert (counted(world), of(world, "closest")) == ((0, 0), [FAR])
+    assert features(world, out)[STILL_AT:SIDES_AT] == [0, 0]
+
+
+def test_without_an_order_it_waits_for_nothing() -> None:
+    world, out = make(robots=2, request_queue=1)
+    for _ in range(3):
+        act(world, out, NOOP, NOOP)
+    idle = of(world, "leg").index(NO_LEG)
+    assert (of(world, "still"), of(world, "waited")[idle]) == ([3, 3], 0)
+
+
+@pytest.mark.parametrize(("leg", "waited"), [(RETURN, 0), (DELIVER, 7)])
+def test_another_home_is_another_target_only_on_the_way_there(leg: int, waited: int) -> None:
+    world, _ = make(robots=2)
+    two_carrying(world)
+    queue = [6, 0] if leg == RETURN else [6, 4]
+    put(world, leg=[DELIVER, leg], queue=queue, closest=[2, 2], waited=[7, 7], still=[7, 7])
+    world.set_body(0, "towed")
+    assert of(world, "home") == [NOTHING, 18]
+    assert of(world, "waited") == [0, waited]
+
+
+def test_a_state_set_keeps_both_exactly() -> None:
+    world, out = make()
+    given = {"still": [9], "closest": [3], "waited": [12]}
+    put(world, **fetching(shelf=6, cell=21, heading=RIGHT), **given)
+    assert {name: of(world, name) for name in given} == given
+    act(world, out, FORWARD)
+    assert (counted(world), of(world, "closest")) == ((0, 13), [3]), "4 steps left; it had been nearer"
+
+
+def test_with_dispatch_off_nothing_is_counted() -> None:
+    world, out = make(dispatch="off", max_steps=5)
+    given = {"still": [9], "closest": [3], "waited": [12]}
+    put(world, **given)
+    for action in (NOOP, FORWARD, TURN_LEFT, FORWARD, TOGGLE, NOOP):
+        act(world, out, action)
+    world.set_body(0, "towed")
+    world.set_body(0, "online")
+    assert {name: of(world, name) for name in given} == given

@@ -1,0 +1,30 @@
+"""Compiles the world's kernels and keeps them on disk, so that the first run needn't wait for them: `make setup` does it.
+
+    python -m env_server.warm
+"""
+
+import numpy as np
+
+from actors.stacked import StackedPolicy
+from env_server.worlds import make_world
+from fleet.core.config import NetworkConfig, WorldConfig
+
+LAYOUT = "xx.g"
+WIDE = "xx.g" + "." * 125  # too wide for int8 observations: the kernel is compiled once for either type
+
+
+def warm() -> None:
+    """Step one small world of each kind that is compiled apart, with and without dispatch, under a fresh policy."""
+    for layout in (LAYOUT, WIDE):
+        for dispatch in ("off", "nearest"):
+            table = {"layout": layout, "robots": 1, "worlds": 1, "dispatch": dispatch, "request_queue": None}
+            world = make_world(WorldConfig.model_validate(table))
+            spec = world.spec
+            out = np.zeros((spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype)
+            world.reset(1, out)
+            actions, _ = StackedPolicy(spec, NetworkConfig()).act(out, np.zeros((spec.robots, spec.worlds), np.float32))
+            world.step(actions, out)
+
+
+if __name__ == "__main__":
+    warm()
