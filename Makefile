@@ -13,10 +13,12 @@ export OMP_NUM_THREADS ?= 1
 setup: $(STAMP)
 
 # The lock pins the build backend too, so nothing that isn't pinned runs. An already installed torch 2.13.0 is kept.
+# Compiling the world's kernels here takes half a minute, once; the first run would have to wait for it otherwise.
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m env_server.warm
 	touch $@
 
 demo: setup

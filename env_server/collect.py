@@ -19,7 +19,11 @@ from fleet.core.spec import Array, RolloutBatch
 
 @dataclass
 class Round:
-    """T steps of all robots: robot-major arrays as in `RolloutBatch`, and where the time went (seconds)."""
+    """T steps of all robots: robot-major arrays as in `RolloutBatch`, and where the time went (seconds).
+
+    `finals`: for each step that cut episodes off, in order, the observations they ended in, (K, D) in C order of
+    (r, e), and where each robot's begin, (N + 1,).
+    """
 
     steps: int
     obs: Array
@@ -28,7 +32,7 @@ class Round:
     rewards: npt.NDArray[np.float32]
     terminated: npt.NDArray[np.bool_]
     truncated: npt.NDArray[np.bool_]
-    finals: list[tuple[int, Array]] = field(default_factory=list)
+    finals: list[tuple[Array, npt.NDArray[np.intp]]] = field(default_factory=list)
     world_s: float = 0.0
     acting_s: float = 0.0
 
@@ -46,18 +50,14 @@ class Round:
             rewards=self.rewards[index],
             terminated=self.terminated[index],
             truncated=self.truncated[index],
-            final_obs=self._finals(index, len(robots)),
+            final_obs=self._finals(robots),
         )
 
-    def _finals(self, index: slice | list[int], robots: int) -> Array:
+    def _finals(self, robots: Sequence[int]) -> Array:
         """Final observations of truncated episodes (K, D), in C order of (r, t, e)."""
-        size = self.obs.shape[-1]
-        parts: list[Array] = []
-        for robot in range(robots):
-            for step, final in self.finals:
-                cut = self.truncated[index][robot, step] & ~self.terminated[index][robot, step]
-                parts.append(final[index][robot][cut])
-        return np.concatenate(parts) if parts else np.empty((0, size), self.obs.dtype)
+        none: Array = np.empty((0, self.obs.shape[-1]), self.obs.dtype)
+        parts = [rows[first[robot] : first[robot + 1]] for robot in robots for rows, first in self.finals]
+        return np.concatenate([none, *parts])
 
 
 class Collector:
@@ -114,9 +114,11 @@ class Collector:
         taken.terminated[:, step] = result.terminated
         taken.truncated[:, step] = result.truncated
         self._returns += result.rewards
+        cut = result.truncated & ~result.terminated
+        if cut.any():
+            taken.finals.append((result.final_obs[cut], np.concatenate([[0], cut.sum(axis=1).cumsum()])))
         ended = result.terminated | result.truncated
         if ended.any():
-            taken.finals.append((step, result.final_obs.copy()))
             self.episode_returns.append(self._returns[ended])
             self._returns[ended] = 0.0
 

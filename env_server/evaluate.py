@@ -16,7 +16,7 @@ from fleet.core.spec import Array
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Per episode (K,): mean return over robots, and deliveries per robot per 1,000 steps."""
+    """Per episode (K,): mean return over robots, and deliveries per robot per 1,000 steps, offline ones counted in."""
 
     returns: npt.NDArray[np.float64]
     deliveries: npt.NDArray[np.float64]
@@ -50,15 +50,18 @@ def evaluate(
 ) -> Evaluation:
     """Play `episodes` whole episodes side by side, each in its own copy.
 
-    `offline` robots are taken off before the first step. Draws depend on `seed` alone, so that two policies
-    evaluated with the same seed meet the same episodes.
+    `offline` robots are off from the start. Draws depend on `seed` alone, so that two policies evaluated with the same
+    seed meet the same episodes.
     """
     arena = make_world(world.model_copy(update={"worlds": episodes, "stagger": False}))
     spec = arena.spec
     obs: Array = np.zeros((spec.robots, episodes, spec.observation_size), spec.observation_dtype)
-    arena.reset(int(stream(seed, "eval").generate_state(1)[0]), obs)
-    for robot, body in (offline or {}).items():
-        arena.set_body(robot, body)
+    start = int(stream(seed, "eval").generate_state(1)[0])
+    arena.reset(start, obs)
+    if offline:
+        for robot, body in offline.items():
+            arena.set_body(robot, body)
+        arena.reset(start, obs)  # once more, since nobody has observed yet that they are off
     draw = generator(seed, "eval", 1)
     returns = np.zeros((spec.robots, episodes))
     for _ in range(world.max_steps):

@@ -49,17 +49,17 @@ class Recorder:
         times: Mapping[str, float],
         evaluation: Mapping[str, float],
     ) -> Figures:
-        """Write the line of round `number` (counted from 0) and return the figures for the display.
+        """Write the line of round `number` (a whole one, counted from 0) and return the figures for the display.
 
         Seconds are this round's, deliveries are per robot per 1,000 steps, `episode_return` is the mean over the
-        robots' episodes that ended in the round (absent when none did).
+        robots' episodes that ended in the round (absent when none did; with `stagger` a copy's first is a short one).
         """
         now = perf_counter()
         wall, self._began = now - self._began, now
         spec = self._collector.world.spec
         self.agent_steps += taken.steps * spec.robots * spec.worlds
         deliveries = self._collector.world.metrics()["deliveries"]
-        per_robot = (deliveries - self._deliveries) / max(1, taken.steps * spec.worlds) * 1000.0
+        per_robot = (deliveries - self._deliveries) / (taken.steps * spec.worlds) * 1000.0
         self._deliveries = deliveries.copy()
         figures: Figures = {
             "round": number + 1,
@@ -68,7 +68,7 @@ class Recorder:
             "agent_steps_per_s": taken.steps * spec.robots * spec.worlds / wall,
             "trained_per_s": self._trained / wall,
             "deliveries_per_1000": float(per_robot.mean()),
-            "reward_per_step": float(taken.rewards[:, : taken.steps].mean()) if taken.steps else 0.0,
+            "reward_per_step": float(taken.rewards.mean()),
             "online": dealt.online,
             "withheld": dealt.withheld,
             "policy_lag": float(np.mean(self._lags)) if self._lags else 0.0,

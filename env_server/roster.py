@@ -77,7 +77,7 @@ class Roster:
         )
 
     def take(self, policy: Policy, actors: StackedPolicy, recorder: Recorder) -> bool:
-        """Act with a learner's policy from now on, unless it is old or from an earlier life."""
+        """Act with a learner's policy from now on, unless it is old, from an earlier life or not for these networks."""
         if not self._known(policy.learner):
             return False
         session = self.sessions[policy.learner]
@@ -86,6 +86,7 @@ class Roster:
             actors.check(policy.weights)
         except ActorError as error:
             log.warning("policy %d of learner %d refused: %s", policy.version, policy.learner, error)
+            self._lost(policy.learner, self._take_back(session, policy), "policy_refused")
             return False
         answer = session.accept(policy)
         if isinstance(answer, Refused):
@@ -170,6 +171,12 @@ class Roster:
             version=session.outstanding[seq].version,
             batch=taken.rollout(self.groups[session.learner]),
         )
+
+    def _take_back(self, session: Session, policy: Policy) -> list[Outstanding]:
+        """What a policy that can't be used was learned from; else its learner would have no credit for ever."""
+        if (policy.life, policy.incarnation) != (self._life, session.incarnation):
+            return []
+        return [session.withdraw(seq) for seq in policy.rollouts if seq in session.outstanding]
 
     def _lost(self, learner: int, items: Iterable[Outstanding], reason: str) -> None:
         self._ledger.lost([self._name(learner, item) for item in items], reason)

@@ -7,7 +7,9 @@ or won't come back, and when to stop. Metrics, ledger and the world's part of th
 """
 
 import logging
+import math
 import sys
+from pathlib import Path
 from time import monotonic, perf_counter
 
 import zmq
@@ -31,7 +33,7 @@ from fleet.core.messages import Event, Gone, Hello, Lost, Message, Policy, Progr
 from fleet.core.orphan import die_with_parent, watch
 from fleet.core.pulse import Pulse
 from fleet.core.rundir import RunDirectory
-from fleet.core.start import ServerStart, config_path, read_server_start
+from fleet.core.start import ServerStart, read_server_start
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class EnvironmentServer:
 
     def __init__(self, start: ServerStart, config: Config) -> None:
         self._start, self._config = start, config
-        self._directory = RunDirectory.open(config_path(start.directory).parent)
+        self._directory = RunDirectory.open(Path(start.directory))
         world = make_world(config.world)
         self._actors = StackedPolicy(world.spec, config.network)
         self._collector = Collector(world, self._actors, config.run.seed, config.learner.rollout_steps)
@@ -66,9 +68,7 @@ class EnvironmentServer:
         )
         self._counters = Counters()
         self._data = DataServer(start.data_endpoint, start.run, self._counters)
-        self._pulse = Pulse(
-            start.control_endpoint, start.run, NAME, start.life, config.control.heartbeat_s, latency_s=0.05
-        )
+        self._pulse = Pulse(start.control_endpoint, start.run, NAME, start.life, config.control.heartbeat_s)
         self._stopping = ""
         self._waited = 0.0
         self._poller = zmq.Poller()
@@ -79,7 +79,7 @@ class EnvironmentServer:
         if self._start.snapshot is None:
             self._collector.reset()
             return 0, 0
-        return restore_world(config_path(self._start.snapshot).parent, self._collector)
+        return restore_world(Path(self._start.snapshot), self._collector)
 
     def run(self) -> None:
         """All rounds, then a clean end: nothing outstanding, the learners told to stop."""
@@ -140,9 +140,13 @@ class EnvironmentServer:
         return False
 
     def _await_policies(self) -> float:
-        """Wait until nothing is outstanding (a learner that dies is accounted for when the supervisor says so)."""
+        """Wait until nothing is outstanding (a learner that dies is accounted for when the supervisor says so).
+
+        Lockstep has to wait for a learner that is alive; free pacing, at its end, has patience.
+        """
+        limit = math.inf if self._pace.lockstep else self._pace.patience_s
         began = perf_counter()
-        while self._roster.outstanding and not self._stopping:
+        while self._roster.outstanding and not self._stopping and perf_counter() - began < limit:
             self._hear(0.25)
         return perf_counter() - began
 
@@ -151,7 +155,7 @@ class EnvironmentServer:
         deadline = monotonic() + DRAIN_S
         while self._roster.outstanding and monotonic() < deadline:
             self._hear(deadline - monotonic())
-        self._roster.lose_all("stopped")
+        self._roster.lose_all("stopped" if self._stopping else "unanswered")
 
     def _close(self) -> None:
         for session in self._roster.sessions:
@@ -179,7 +183,7 @@ class EnvironmentServer:
         elif isinstance(message, Gone):
             self._roster.give_up(message.learner, message.reason)
         elif isinstance(message, Stop):
-            self._stopping = message.reason
+            self._stopping = message.reason or "stopped"
 
     def _learner(self, message: Message) -> None:
         if isinstance(message, Hello):
@@ -202,7 +206,7 @@ def main() -> None:
     watch()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     start = read_server_start(sys.stdin.read())
-    EnvironmentServer(start, load_config(str(config_path(start.directory)))).run()
+    EnvironmentServer(start, load_config(RunDirectory.open(Path(start.directory)).config)).run()
 
 
 if __name__ == "__main__":

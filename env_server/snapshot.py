@@ -10,7 +10,7 @@ from typing import Any
 
 from env_server.collect import Collector
 from env_server.errors import WorldError
-from fleet.core.checkpoint import load_arrays, save_arrays
+from fleet.core.checkpoint import CheckpointError, load_arrays, save_arrays
 from fleet.core.config import Config
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import LearnerStore, SnapshotStore, learner_file, link_into
@@ -43,12 +43,16 @@ def take_snapshot(
 def _link_learner(directory: RunDirectory, folder: Path, learner: int, version: int) -> int | None:
     """Link learner k's checkpoint of `version`, or its newest; the version linked, None if it has none yet."""
     store = LearnerStore(directory.learner(learner))
-    versions = store.versions()
-    if not versions:
-        return None
-    chosen = version if version in versions else versions[-1]
-    link_into(folder, store.path(chosen), learner_file(learner))
-    return chosen
+    while versions := store.versions():
+        chosen = version if version in versions else versions[-1]
+        try:
+            link_into(folder, store.path(chosen), learner_file(learner))
+        except CheckpointError:
+            if store.path(chosen).exists():
+                raise
+            continue  # a learner that isn't waited for has saved newer ones meanwhile, and dropped it
+        return chosen
+    return None
 
 
 def restore_world(folder: Path, collector: Collector) -> tuple[int, int]:

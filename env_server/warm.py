@@ -1,6 +1,6 @@
-"""Compiles the world's kernels and keeps them on disk, so that the first run needn't wait for them: `make setup` does it.
+"""Compiles the world's kernels and keeps them on disk, so that the first run needn't wait: `make setup` does it.
 
-    python -m env_server.warm
+python -m env_server.warm
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ from actors.stacked import StackedPolicy
 from env_server.worlds import make_world
 from fleet.core.config import NetworkConfig, WorldConfig
 
-LAYOUT = "xx.g"
-WIDE = "xx.g" + "." * 125  # too wide for int8 observations: the kernel is compiled once for either type
+LAYOUT = "x.g.x"
+WIDE = LAYOUT + "." * 125  # too wide for int8 observations: the kernel is compiled once for either type
 
 
 def warm() -> None:
@@ -24,6 +24,7 @@ def warm() -> None:
             world.reset(1, out)
             actions, _ = StackedPolicy(spec, NetworkConfig()).act(out, np.zeros((spec.robots, spec.worlds), np.float32))
             world.step(actions, out)
+            world.set_state(world.state())
 
 
 if __name__ == "__main__":

@@ -61,6 +61,11 @@ def _drop_old(root: Path, used: Path) -> None:
 _FOLDER = _folder()
 
 
+def is_kept() -> bool:
+    """Whether machine code of these sources is on disk, so that a process that needs it needn't compile it first."""
+    return _FOLDER is not None and any(_FOLDER.rglob("*.nbc"))
+
+
 def compiled(function: F) -> F:
     """Compile `function` at its first call, or load it from the cache.
 

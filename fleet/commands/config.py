@@ -19,11 +19,12 @@ def config(
 ) -> None:
     """Print the resolved config, itself valid TOML, with every default and the meaning of every setting."""
     from env_server.warehouse.setup import resolve
-    from fleet.core.config.load import load_config
+    from fleet.core.config.load import load_config, placing_faults
     from fleet.core.config.write import describe
 
     loaded = load_config(source, settings or [])
-    resolved = loaded.model_copy(update={"world": resolve(loaded.world)})
+    with placing_faults(source, loaded, settings or []):
+        resolved = loaded.model_copy(update={"world": resolve(loaded.world)})
     table = ""
     for before, setting in zip(describe(loaded), describe(resolved), strict=True):
         head, _, name = setting.key.rpartition(".")

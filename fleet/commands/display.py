@@ -31,9 +31,16 @@ class Display(Protocol):
         ...
 
 
-def make_display() -> Display:
-    """The one that fits stdout."""
-    return LiveDisplay() if sys.stdout.isatty() else PlainDisplay()
+def make_display(compiles: bool = False) -> Display:
+    """The one that fits stdout. `compiles` says that this start has to compile the world first."""
+    return LiveDisplay(compiles) if sys.stdout.isatty() else PlainDisplay(compiles)
+
+
+def phase_words(status: Status, compiles: bool) -> str:
+    """What the run is at, in words."""
+    if compiles and status.phase == "starting":
+        return "starting (a first start compiles the world, about half a minute)"
+    return status.phase
 
 
 def figures(status: Status) -> list[tuple[str, str]]:
@@ -53,8 +60,10 @@ def figures(status: Status) -> list[tuple[str, str]]:
 class PlainDisplay:
     """A line when the phase changes, else one every few seconds in which a round was done."""
 
-    def __init__(self, every_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._every_s, self._clock = every_s, clock
+    def __init__(
+        self, compiles: bool = False, every_s: float = 5.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._compiles, self._every_s, self._clock = compiles, every_s, clock
         self._printed = -every_s
         self._last: tuple[str, int] = ("", -1)
 
@@ -74,13 +83,13 @@ class PlainDisplay:
         if status.phase == phase and not due:
             return
         self._printed, self._last = now, (status.phase, status.round)
-        print(line(status), flush=True)
+        print(line(status, self._compiles), flush=True)
 
 
-def line(status: Status) -> str:
+def line(status: Status, compiles: bool = False) -> str:
     """One status as one line."""
     if not status.agent_steps:
-        return f"{status.phase}"
+        return phase_words(status, compiles)
     return (
         f"{status.phase}: round {status.round}/{status.rounds}, {number(status.agent_steps_per_s, 0)} agent-steps/s, "
         f"{number(status.deliveries_per_1000)} deliveries per robot per 1,000 steps, "
@@ -92,7 +101,7 @@ def line(status: Status) -> str:
 class LiveDisplay:
     """A bar with the time left over a table of figures, redrawn in place."""
 
-    def __init__(self) -> None:
+    def __init__(self, compiles: bool = False) -> None:
         from rich.console import Console
         from rich.live import Live
         from rich.progress import BarColumn, Progress, TextColumn
@@ -104,6 +113,7 @@ class LiveDisplay:
             TextColumn("round {task.completed}/{task.total}"),
             TextColumn("{task.fields[left]} left"),
         )
+        self._compiles = compiles
         self._task = self._progress.add_task("run", total=None, phase="starting", left="-")
         self._live = Live(self._progress, console=Console(), refresh_per_second=4)
 
@@ -121,8 +131,8 @@ class LiveDisplay:
         from rich.console import Group
         from rich.table import Table
 
-        left = duration(status.eta_s)
-        self._progress.update(self._task, total=status.rounds, completed=status.round, phase=status.phase, left=left)
+        phase, left = phase_words(status, self._compiles), duration(status.eta_s)
+        self._progress.update(self._task, total=status.rounds, completed=status.round, phase=phase, left=left)
         table = Table.grid(padding=(0, 2))
         for name, value in figures(status):
             table.add_row(name, value)

@@ -25,7 +25,8 @@ def evaluate(
 
     figures = study.evaluate(directory, episodes=episodes, greedy=greedy, offline=offline, snapshot=snapshot).figures()
     if as_json:
-        print_json({"episodes": episodes, "greedy": greedy, "offline": offline, **figures})
+        asked = {"episodes": episodes, "greedy": greedy, "offline": offline, "snapshot": snapshot}
+        print_json({**asked, **figures})
         return
     print_table(
         [

@@ -29,6 +29,8 @@ def render(
         raise BadInput(f"--out {out}: allowed are files that end in {', '.join(KINDS)}")
     if not out.parent.is_dir():
         raise BadInput(f"--out {out}: there is no folder {out.parent}")
+    if out.is_dir():
+        raise BadInput(f"--out {out}: is a folder; name a file")
     from fleet.study import episode
 
     episode.render(directory, out, steps=steps, greedy=greedy, snapshot=snapshot)

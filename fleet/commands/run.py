@@ -41,6 +41,7 @@ def run(
     ] = False,
 ) -> None:
     """Train a fleet: one learner process per robot, each with its own weights and optimizer."""
+    from env_server.warehouse.compiled import is_kept
     from fleet.commands.display import make_display
     from fleet.core.errors import BadInput
     from fleet.study import run as study
@@ -48,7 +49,7 @@ def run(
     if resume is not None and (out is not None or init_from is not None):
         raise BadInput("--resume goes on in the run's own folder from its own snapshot: no --out, no --init-from")
     config = _load(source, resume, rounds, seed, settings or [])
-    with make_display() as display:
+    with make_display(compiles=not is_kept()) as display:
         if resume is not None:
             finished = study.resume(resume, config, single_process=single_process, on_status=display.show)
         else:
@@ -62,7 +63,7 @@ def run(
 def _load(
     source: str | None, resume: Path | None, rounds: int | None, seed: int | None, settings: list[str]
 ) -> "Config":
-    from fleet.core.config.load import Override, load_config
+    from fleet.core.config.load import Override, load_config, placing_faults
     from fleet.core.errors import BadInput
     from fleet.core.rundir import RunDirectory
     from fleet.study.prepare import prepare
@@ -78,10 +79,8 @@ def _load(
         assert resume is not None
         source = str(RunDirectory.open(resume).config)
     config = load_config(source, overrides)
-    try:
+    with placing_faults(source, config, overrides):
         return prepare(config)
-    except BadInput as error:
-        raise BadInput(f"{source}: {error}") from None
 
 
 def _close(finished: "Finished") -> None:
@@ -114,6 +113,6 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if "balanced" in ledger:
         word = "balanced" if ledger["balanced"] else "NOT BALANCED"
-        lost = f", {number(ledger['lost'])} lost" if ledger["lost"] else ""
-        rows.append(("ledger", f"{word}: {number(ledger['trained'])} agent-steps trained{lost}"))
+        parts = [f"{number(ledger[what])} {what}" for what in ("lost", "withheld") if ledger.get(what)]
+        rows.append(("ledger", ", ".join([f"{word}: {number(ledger['trained'])} agent-steps trained", *parts])))
     return rows

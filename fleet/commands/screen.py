@@ -14,8 +14,10 @@ def complain(message: str) -> None:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on stdout."""
-    print(json.dumps(value, indent=2))
+    """One JSON object on stdout; what isn't finite is null, as JSON has no word for it."""
+    from fleet.core.jsonl import plain
+
+    print(json.dumps(plain(value), indent=2))
 
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> None:

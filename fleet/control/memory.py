@@ -5,9 +5,8 @@ The constants are private memory (USS) as measured with torch 2.13 on Linux; the
 
 from dataclasses import dataclass
 
-import psutil
-
 from fleet.core.errors import BadInput
+from fleet.core.platform import available_memory
 
 _MIB = 1 << 20
 _SUPERVISOR = 80 * _MIB
@@ -45,7 +44,7 @@ def require_memory(figures: Figures, limit_gb: float | None = None, free_bytes: 
     if limit_gb is not None:
         allowed, what = int(limit_gb * 1e9), f"control.memory_limit_gb = {limit_gb:g}"
     else:
-        allowed = psutil.virtual_memory().available if free_bytes is None else free_bytes
+        allowed = available_memory() if free_bytes is None else free_bytes
         what = f"the {allowed / 1e9:.1f} GB that are free"
     if needed > allowed:
         raise BadInput(

@@ -1,4 +1,7 @@
-"""Files of JSON lines that stay bounded: metrics.jsonl and events.jsonl of a run. The supervisor writes, views read."""
+"""Files of JSON lines that stay bounded: metrics.jsonl and events.jsonl of a run.
+
+Whoever steps the world writes the one, the supervisor the other; views read both.
+"""
 
 import json
 import math

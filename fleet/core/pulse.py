@@ -4,34 +4,31 @@ A thread of its own, because the work between two messages may take seconds. The
 by the work itself, so that a process whose interpreter still answers but whose work hangs can be told apart.
 """
 
+import math
 import os
 import queue
 import threading
 import time
+from contextlib import suppress
 
 import psutil
+import zmq
 
 from fleet.core.control_channel import ControlClient
 from fleet.core.messages import Heartbeat, Message
 
 
 class Pulse:
-    """Heartbeats every `interval_s`; `wakeup_fd` becomes readable when the supervisor has sent something.
+    """Heartbeats every `interval_s`; `wakeup_fd` becomes readable when the supervisor has sent something."""
 
-    A message handed to `send` leaves within `latency_s`. Waking often costs processor time in each of forty processes,
-    so only a process that reports each round asks for less than the heartbeat's interval.
-    """
-
-    def __init__(
-        self, endpoint: str, run: str, process: str, incarnation: int, interval_s: float, latency_s: float | None = None
-    ) -> None:
+    def __init__(self, endpoint: str, run: str, process: str, incarnation: int, interval_s: float) -> None:
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.progress = 0
         self._outbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._where = (endpoint, run, process, incarnation)
         self._interval = interval_s
-        self._latency = interval_s if latency_s is None else latency_s
+        self._nudge = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
         self._thread.start()
@@ -41,8 +38,9 @@ class Pulse:
         self.progress += 1
 
     def send(self, message: Message) -> None:
-        """Have the thread send `message` before its next heartbeat."""
+        """Have the thread send `message` now."""
         self._outbox.put(message)
+        os.eventfd_write(self._nudge, 1)
 
     def heard(self) -> list[Message]:
         """All that has come in since the last call."""
@@ -58,11 +56,15 @@ class Pulse:
     def close(self) -> None:
         """Send what is still to be sent and end the thread."""
         self._closing.set()
-        self._thread.join(timeout=self._latency + 0.5)
+        os.eventfd_write(self._nudge, 1)
+        self._thread.join(timeout=0.5)
 
     def _beat(self) -> None:
         endpoint, run, process, incarnation = self._where
         client = ControlClient(endpoint, run, process, incarnation)
+        poller = zmq.Poller()
+        poller.register(client.socket, zmq.POLLIN)
+        poller.register(self._nudge, zmq.POLLIN)
         me = psutil.Process()
         due = time.monotonic()
         memory, measured = 0, -60.0
@@ -76,7 +78,10 @@ class Pulse:
                     client.send(Heartbeat(run, process, incarnation, os.getpid(), self.progress, memory, busy))
                     due = now + self._interval
                 self._drain(client)
-                for message in client.receive(min(self._latency, max(0.0, due - time.monotonic()))):
+                poller.poll(math.ceil(max(0.0, due - time.monotonic()) * 1000))
+                with suppress(BlockingIOError):
+                    os.eventfd_read(self._nudge)
+                for message in client.receive(0.0):
                     self._inbox.put(message)
                     os.eventfd_write(self.wakeup_fd, 1)
             self._drain(client)

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Literal
 
 Origin = Literal["fresh", "restart", "resume", "init"]
@@ -52,8 +51,3 @@ def read_learner_start(text: str) -> LearnerStart:
 def read_server_start(text: str) -> ServerStart:
     """The inverse of `write_start` for the environment server."""
     return ServerStart(**json.loads(text))
-
-
-def config_path(directory: str | Path) -> Path:
-    """The resolved config that every process of a run reads."""
-    return Path(directory) / "config.toml"

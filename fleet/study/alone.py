@@ -34,6 +34,7 @@ def run_alone(
     shown = _Shown(config, on_status)
     try:
         with Inbox() as inbox:
+            shown.starting()
             reference = SingleProcess(directory, config, starts, beginning.snapshot, beginning.life)
             done = reference.run(lambda figures: shown.show(figures) and not inbox.take())
         outcome = Outcome("done", "all rounds done") if done else Outcome("interrupted", "a signal came")
@@ -56,20 +57,25 @@ class _Shown:
         self._pace = Pace()
         self._began = time.monotonic()
 
+    def starting(self) -> None:
+        """Nothing has been done yet."""
+        if self._on_status is not None:
+            self._on_status(self._status(time.monotonic(), "starting"))
+
     def show(self, figures: Mapping[str, Figure]) -> bool:
         """Always True: the run goes on."""
         self.figures = dict(figures)
         now = time.monotonic()
         self._pace.at(now, int(figures["round"]))
         if self._on_status is not None:
-            self._on_status(self._status(now))
+            self._on_status(self._status(now, "running"))
         return True
 
-    def _status(self, now: float) -> Status:
+    def _status(self, now: float, phase: str) -> Status:
         status = build_status(
             self.figures,
             (),
-            phase="running",
+            phase=phase,
             rounds=self._rounds,
             robots=self._robots,
             elapsed_s=now - self._began,

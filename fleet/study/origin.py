@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from env_server.warehouse.setup import build_floor, observation_shape
 from fleet.core.checkpoint import CheckpointError, load_arrays
 from fleet.core.config import Config, robot_groups
+from fleet.core.config.compare import differences
 from fleet.core.config.load import load_config
 from fleet.core.errors import BadInput
 from fleet.core.files import write_atomic
@@ -18,6 +20,8 @@ from fleet.core.ledger_file import Ledger, resolve_outstanding
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import LearnerStore, Snapshot, SnapshotStore, learner_file
 from fleet.core.start import Origin
+
+_NETWORK = ("network.hidden", "network.activation", "network.share_trunk")
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def from_other_run(source: Path, config: Config) -> Beginning:
     """Each learner starts from the policies in the newest snapshot of the run in `source`.
 
     A learner takes over from the one that has its first robot there, counted round where that fleet is smaller. Raises
-    BadInput if there is no snapshot.
+    BadInput if there is no snapshot, or if its networks aren't of this run's shape.
     """
     directory = RunDirectory.open(source)
     snapshot = newest_snapshot(directory)
@@ -60,7 +64,31 @@ def from_other_run(source: Path, config: Config) -> Beginning:
         if not file.exists():
             raise CheckpointError(f"{file}: missing; learner {learner} has no policy to start from")
         origins[learner] = ("init", str(file))
+    # one for all: the learners of a run have networks of one shape
+    _check_networks(file, theirs, config)
     return Beginning(origins)
+
+
+def _check_networks(file: Path, theirs: Config, ours: Config) -> None:
+    """Raise BadInput unless the policy in `file`, learned under `theirs`, can go on under `ours`."""
+    for item in differences(theirs, ours):
+        if item.key in _NETWORK:
+            raise BadInput(
+                f"{file}: its {item.key} is {item.saved}, this run's {item.wanted}; allowed is only the same"
+            )
+    scaling = theirs.network.observation_scaling
+    if ours.network.observation_scaling == "running" and scaling != "running":
+        raise BadInput(
+            f'{file}: its network.observation_scaling is "{scaling}", so it has no running statistics to start from; '
+            'allowed here are "none" and "range"'
+        )
+    seen = load_arrays(file)[0]["actor.0.weight"].shape[0]
+    wanted, _ = observation_shape(ours.world, build_floor(ours.world))
+    if seen != wanted:
+        raise BadInput(
+            f"{file}: it sees {seen} numbers (world.sensor_range = {theirs.world.sensor_range}, world.dispatch = "
+            f'"{theirs.world.dispatch}"), the robots of this run see {wanted}; allowed is only the same'
+        )
 
 
 def from_own_snapshot(directory: RunDirectory, snapshot: Snapshot) -> Beginning:

@@ -50,10 +50,10 @@ class SingleProcess:
         self._done, agent_steps = self._begin(snapshot)
         metrics = BoundedJsonl(directory.metrics, digits=6)
         self._recorder = Recorder(metrics, self._collector, config.run.rounds, agent_steps)
-        self._ledger = Ledger(directory.ledger)
         self._milestones = Milestones(directory, config, self._collector, self._recorder)
         self._stores = [LearnerStore(directory.learner(k)) for k in range(len(self._groups))]
         self._learners = [self._wake(k, (starts or {}).get(k)) for k in range(len(self._groups))]
+        self._ledger = Ledger(directory.ledger)  # last: it is locked until `run` ends, in whatever way
 
     @property
     def learners(self) -> list[Learner]:
@@ -63,9 +63,11 @@ class SingleProcess:
     def run(self, on_round: Callable[[Figures], bool] = lambda _: True) -> bool:
         """Train to the last round; False if `on_round` stopped it before."""
         going = True
-        while going and self._done < self._config.run.rounds:
-            going = on_round(self._one_round())
-        self._ledger.close()
+        try:
+            while going and self._done < self._config.run.rounds:
+                going = on_round(self._one_round())
+        finally:
+            self._ledger.close()
         return self._done == self._config.run.rounds
 
     def _begin(self, snapshot: Path | None) -> tuple[int, int]:

@@ -78,6 +78,7 @@ def resume(
     with directory:
         directory.lock()
         write_atomic(directory.config, [to_toml(config).encode()])
+        (directory.path / "summary.json").unlink(missing_ok=True)  # what the run came to before it goes on
         beginning = from_own_snapshot(directory, snapshot)
         return _train(directory, config, beginning, single_process, on_status)
 

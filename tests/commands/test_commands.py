@@ -1,14 +1,17 @@
 import json
 import tomllib
 
+import numpy as np
 import pytest
 
 from fleet.commands.main import main
+from fleet.core.checkpoint import save_arrays
 from fleet.core.config.load import load_config
 from fleet.core.config.write import to_toml
 from fleet.core.ledger import RolloutName
 from fleet.core.ledger_file import Ledger
 from fleet.core.rundir import RunDirectory
+from fleet.core.snapshots import SnapshotStore, learner_file
 
 
 @pytest.fixture
@@ -88,19 +91,58 @@ def test_tasks_lists_presets_and_shipped_configs(capsys):
     assert "warehouse40" in out
 
 
-def test_a_fleet_that_does_not_fit_is_refused_with_the_config_s_name(capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("command", ["run", "config"])
+def test_a_fleet_that_does_not_fit_is_refused_with_the_option_s_name(command, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["run", "smoke", "--set", "world.robots=150", "--set", "world.request_queue=1"]) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: smoke: ")
-    assert "robots = 150" in err
+    assert main([command, "smoke", "--set", "world.robots=150", "--set", "world.request_queue=1"]) == 2
+    assert capsys.readouterr().err.startswith("error: --set world.robots=150: robots = 150 do not fit")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('[world]\nrobots = 99\nlayout = """\nx.g\n..x\n"""\n', 2, "robots = 99 do not fit"),
+        ('[world]\nrobots = 1\nlayout = """\nx.x\n"""\n', 3, "no goal"),
+        ('[world]\nrobots = 1\n\nmap = "no/such.map"\n', 4, "no such file"),
+        ('[world]\nmap = "rware-tony-2ag"\n', 2, "Did you mean rware-tiny-2ag"),
+        ('mapping = [[0], [7]]\n[world]\nmap = "rware-tiny-2ag"\n', 1, "mapping names robot 7"),
+    ],
+)
+def test_what_only_the_floor_shows_is_told_with_its_line_too(text, line, said, capsys, tmp_path):
+    path = tmp_path / "robots.toml"
+    path.write_text(text)
+    assert main(["run", str(path), "--out", str(tmp_path / "run")]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {path}, line {line}: ")
+    assert said in err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_does_not_fit_in_memory_is_refused(capsys, tmp_path):
     out = tmp_path / "run"
     assert main(["run", "smoke", "--out", str(out), "--set", "control.memory_limit_gb=0.01"]) == 2
     assert "control.memory_limit_gb" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("network.hidden=[8]", "its network.hidden is [16], this run's [8]"),
+        ("network.observation_scaling=running", "no running statistics"),
+        ("world.sensor_range=2", "(world.sensor_range = 1"),
+    ],
+)
+def test_policies_of_another_shape_are_refused_before_anything_is_written(run, setting, said, capsys, tmp_path):
+    snapshots = SnapshotStore(run.snapshots)
+    folder = snapshots.begin(2)
+    for learner in range(3):
+        save_arrays(folder / learner_file(learner), {"actor.0.weight": np.zeros((7, 16), np.float32)}, {})
+    snapshots.commit(2, {"versions": {"0": 1, "1": 1, "2": 1}})
+    out = tmp_path / "out"
+    assert main(["run", "smoke", "--init-from", str(run.path), "--out", str(out), "--set", setting]) == 2
+    assert said in capsys.readouterr().err
     assert not out.exists()
 
 

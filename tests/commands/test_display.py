@@ -32,6 +32,12 @@ def test_plain_lines_come_at_changes_and_every_few_seconds(capsys):
     assert lines == ["starting", "running: round 1/10", "running: round 2/10", "running: round 4/10"]
 
 
+def test_a_start_that_compiles_says_so():
+    assert line(status(0, "starting")) == "starting"
+    assert "compiles the world" in line(status(0, "starting"), compiles=True)
+    assert "compiles" not in line(status(1), compiles=True)
+
+
 def test_a_line_has_every_figure():
     text = line(
         dataclasses.replace(status(1), deliveries_per_1000=7.25, episode_return=1.5, memory_bytes=2_500_000_000)

@@ -22,7 +22,7 @@ def main() -> int:
     folder = Path(start.directory)
     ledger = Ledger(folder / "ledger.jsonl")
     ledger.produced(0, 10, [(RolloutName(start.life, 0, 0, 0), (0,))])
-    pulse = Pulse(start.control_endpoint, start.run, "env_server", start.life, 0.05, latency_s=0.01)
+    pulse = Pulse(start.control_endpoint, start.run, "env_server", start.life, 0.05)
     heard = (folder / "heard").open("a", buffering=1)
     round_ = 0
     while True:

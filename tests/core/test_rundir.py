@@ -238,6 +238,8 @@ def test_the_containers_limit_bounds_available_memory(tmp_path: Path) -> None:
     (tmp_path / "memory.current").write_text("600\n")
     (tmp_path / "memory.max").write_text("1000\n")
     assert platform.available_memory(tmp_path) == 400
+    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 100\n")
+    assert platform.available_memory(tmp_path) == 500
     (tmp_path / "memory.max").write_text("max\n")
     assert platform.available_memory(tmp_path) > 1000
 

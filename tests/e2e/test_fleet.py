@@ -90,6 +90,7 @@ def test_lockstep_gives_the_same_weights_again_and_in_one_process(smoke: Path, t
     alone = trained(tmp_path, "alone", "--single-process")
     other = trained(tmp_path, "other", "--seed", "2", "--single-process")
     assert len(weights(smoke)) == 4
+    assert json.loads((smoke / "summary.json").read_text())["figures"]["round"] == 6
     assert weights(smoke) == weights(again) == weights(alone)
     assert not set(weights(smoke)) & set(weights(other))
 

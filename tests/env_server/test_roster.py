@@ -1,10 +1,12 @@
 """Learners as the server keeps them: every agent-step is trained, lost or withheld, and the ledger says so."""
 
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from actors.stacked import ActorError
 from env_server.collect import Round
 from env_server.pacing import Standing
 from env_server.roster import Roster
@@ -25,8 +27,9 @@ class Heard:
         self.loaded: list[tuple[int, ...]] = []
         self.lags: list[int] = []
 
-    def check(self, weights: object) -> None:
-        pass
+    def check(self, weights: dict[str, np.ndarray]) -> None:
+        if "wrong" in weights:
+            raise ActorError("weights of another network")
 
     def load(self, robots: tuple[int, ...], weights: object) -> None:
         self.loaded.append(robots)
@@ -141,3 +144,57 @@ def test_lag_counts_the_policies_accepted_since_a_rollout_was_acted(ledger: Ledg
 def test_a_learner_nobody_knows_is_refused(roster: Roster) -> None:
     assert roster.greet(Hello(RUN, 7, 1, -1, -1)) is None
     assert not roster.take(policy(7, 0), Heard(), Heard())  # type: ignore[arg-type]
+
+
+def test_a_policy_of_another_network_costs_its_rollout_and_gives_the_credit_back(
+    roster: Roster, tmp_path: Path
+) -> None:
+    heard = Heard()
+    join(roster, heard, 0)
+    roster.deal(0, a_round(), acting(roster), lambda _: True)
+    wrong = Policy(RUN, 0, 0, 1, 1, (0,), {"wrong": np.zeros(1, np.float32)}, {})
+    assert not roster.take(wrong, heard, heard)  # type: ignore[arg-type]
+    assert audit(tmp_path / "ledger.jsonl").lost == {"policy_refused": EACH}
+    assert roster.sessions[0].can_send
+    assert roster.sessions[0].accepted == 0
+
+
+def test_what_an_earlier_incarnation_did_wrong_takes_nothing_from_the_next(roster: Roster) -> None:
+    heard = Heard()
+    join(roster, heard, 0)
+    join(roster, heard, 0, incarnation=2)
+    roster.deal(0, a_round(), acting(roster), lambda _: True)
+    wrong = Policy(RUN, 0, 0, 1, 9, (0,), {"wrong": np.zeros(1, np.float32)}, {})
+    assert not roster.take(wrong, heard, heard)  # type: ignore[arg-type]
+    roster.lose(0, 1, "learner_died")
+    assert list(roster.sessions[0].outstanding) == [0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_ledger_balances_whatever_comes_in_whatever_order(roster: Roster, tmp_path: Path, seed: int) -> None:
+    rng, heard = random.Random(seed), Heard()
+    for number in range(200):
+        learner, incarnation = rng.randrange(2), rng.randrange(1 + number // 20)
+        session = roster.sessions[learner]
+        match rng.choices(["hello", "policy", "round", "lost", "gone"], [30, 40, 25, 5, 0.2])[0]:
+            case "hello":
+                hello = Hello(
+                    RUN, learner, incarnation, rng.randrange(-1, 5), rng.randrange(-1, 3), life=rng.choice([-1, 0])
+                )
+                roster.greet(hello)
+            case "policy":
+                seqs = tuple(session.outstanding) if rng.random() < 0.7 else ()
+                version = session.accepted + rng.randrange(3)
+                given = policy(learner, max(0, version), *seqs, incarnation=max(0, session.incarnation))
+                roster.take(given, heard, heard)  # type: ignore[arg-type]
+            case "round":
+                roster.deal(number, a_round(), acting(roster), lambda _: rng.random() < 0.9)
+            case "lost":
+                roster.lose(learner, incarnation, "learner_died")
+            case "gone":
+                roster.give_up(learner, "restarts_used_up")
+    roster.lose_all("stopped")
+    balance = audit(tmp_path / "ledger.jsonl")
+    assert balance.balanced
+    assert balance.total.unresolved == 0
+    assert balance.total.trained > 0

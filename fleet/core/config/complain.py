@@ -46,6 +46,24 @@ def complaints(
     return list(found.values())
 
 
+def place_of(
+    sentence: str, source: str, lines: Mapping[KeyPath, int], origins: Mapping[KeyPath, str], floor: str | None = None
+) -> str:
+    """Where the setting that `sentence` names first was given; only `source` if it names none that was.
+
+    For faults that show when the floor is built: only settings of `[world]` and `mapping` are looked for. `floor` is
+    the value of `world.map`: a sentence that starts with it is about that file.
+    """
+    given = {path[-1]: path for path in [*lines, *origins] if path == ("mapping",) or _in_world(path)}
+    words = ["map"] if floor and sentence.startswith(floor) else re.findall(r"\w+", sentence)
+    named = next((given[word] for word in words if word in given), ())
+    return _place(named, source, lines, origins)
+
+
+def _in_world(path: KeyPath) -> bool:
+    return len(path) == 2 and path[0] == "world"
+
+
 def allowed_values(field: FieldInfo) -> str:
     """What a field may hold, in words: `1 to 200`, `"lockstep" or "free"`, `a string`."""
     words = _allowed(field)
@@ -118,7 +136,8 @@ def _place(key: KeyPath, source: str, lines: Mapping[KeyPath, int], origins: Map
     for depth in range(len(key), 0, -1):
         if key[:depth] in lines:
             return f"{source}, line {lines[key[:depth]]}"
-    return source
+    # an option may have brought in the table that is at fault: `--set wrold.robots=3`
+    return next((option for path, option in origins.items() if key and path[: len(key)] == key), source)
 
 
 def _sentence(item: ErrorDetails, key: KeyPath, field: FieldInfo | None) -> str:

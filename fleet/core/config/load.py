@@ -5,7 +5,8 @@ Data comes from the user's file and options; the Config goes to every process of
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import fleet
-from fleet.core.config.complain import complaints
+from fleet.core.config.complain import complaints, place_of
 from fleet.core.config.locate import KeyPath, key_lines
 from fleet.core.config.root import Config
 from fleet.core.errors import BadInput
@@ -42,7 +43,7 @@ def load_config(source: str | Path, overrides: Sequence[str | Override] = ()) ->
     text = _read(path)
     data = _parse(path, text)
     _anchor_map(data, path.parent)
-    given = [parse_override(item) if isinstance(item, str) else item for item in overrides]
+    given = _parsed(overrides)
     origins: dict[KeyPath, str] = {}
     for override in given:
         _apply(data, override)
@@ -51,6 +52,21 @@ def load_config(source: str | Path, overrides: Sequence[str | Override] = ()) ->
         return Config.model_validate(_frozen(data), strict=True)
     except ValidationError as error:
         raise ConfigError("\n".join(complaints(error, str(path), key_lines(text), origins))) from None
+
+
+@contextmanager
+def placing_faults(source: str | Path, config: Config, overrides: Sequence[str | Override] = ()) -> Iterator[None]:
+    """Have a BadInput raised inside, of a config loaded from `source`, say where the setting at fault was given.
+
+    What shows only when the floor is built (robots that don't fit, a map without a goal) knows no file and no line.
+    """
+    try:
+        yield
+    except BadInput as error:
+        path = find_config(source)
+        origins = {override.key: override.option for override in _parsed(overrides)}
+        place = place_of(str(error), str(path), key_lines(_read(path)), origins, config.world.map)
+        raise ConfigError(f"{place}: {error}") from None
 
 
 def shipped_configs() -> dict[str, Path]:
@@ -80,6 +96,10 @@ def parse_override(text: str, option: str = "--set") -> Override:
     if not separator or not all(parts):
         raise ConfigError(f"{option} {text}: expected key.sub=value, such as run.rounds=50")
     return Override(f"{option} {text}", parts, _value(value.strip()))
+
+
+def _parsed(overrides: Sequence[str | Override]) -> list[Override]:
+    return [parse_override(item) if isinstance(item, str) else item for item in overrides]
 
 
 def _value(text: str) -> Any:

@@ -19,7 +19,10 @@ class RunConfig(Table):
     quorum: float = Field(0.9, gt=0, le=1, description="free: share of online learners with credit to start a round.")
     credit: int = Field(1, ge=1, le=8, description="Unprocessed rollouts a learner may hold.")
     patience_s: float = Field(
-        60.0, gt=0, le=86_400, description="lockstep: seconds a round waits for a learner that died to be back."
+        60.0,
+        gt=0,
+        le=86_400,
+        description="Seconds that a round in lockstep waits for a learner that died, and free's last one for policies.",
     )
 
 

@@ -123,6 +123,7 @@ def test_an_override_can_unset():
         ("network.hidden=[0]", ["hidden layer of 0 units"]),
         ("mapping=perrobot", ['mapping = "perrobot"', '"per-robot", "shared"']),
         ("mapping=[[0, 'x']]", ["mapping = ", "lists of robots"]),
+        ("wrold.robots=3", ["unknown key wrold", "did you mean world?"]),
         ("rounds", ["expected key.sub=value"]),
         ("=3", ["expected key.sub=value"]),
         ("run.seed.deep=3", ["seed is a setting"]),
