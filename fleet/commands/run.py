@@ -106,7 +106,7 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("time", duration(summary.get("wall_s"))),
         ("rounds", number(figures.get("round"))),
         ("agent-steps", number(figures.get("agent_steps"))),
-        ("agent-steps/s", number(figures.get("agent_steps_per_s"), 0)),
+        ("agent-steps/s in the last round", number(figures.get("agent_steps_per_s"), 0)),
         ("deliveries per robot per 1,000 steps", number(figures.get("deliveries_per_1000"))),
         ("episode return", number(figures.get("episode_return"))),
         ("restarts", number(sum(summary.get("restarts", {}).values()))),
