@@ -59,7 +59,7 @@ def plot(run: RunDirectory, out: Path) -> None:
         "top", functions=(lambda m: np.interp(m, minutes, steps), lambda s: np.interp(s, steps, minutes))
     )
     above.set_xlabel("million agent-steps")
-    figure.savefig(out)
+    figure.savefig(out, metadata={"Software": None})
     for mark in (1.0, 5.0, 8.0):
         reached = np.flatnonzero(smooth(robots.mean(axis=1)) >= mark)
         print(f"{mark:g} deliveries:", f"{minutes[reached[0]]:.1f} minutes" if reached.size else "not reached")
