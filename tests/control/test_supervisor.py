@@ -10,6 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
+pytestmark = pytest.mark.e2e
+
 HERE = Path(__file__).parent
 
 

@@ -11,6 +11,8 @@ import pytest
 from fleet.control import pidfd
 from fleet.control.zygote_client import Exited, Forked, Ready, Refused, Report, ZygoteClient
 
+pytestmark = pytest.mark.e2e
+
 HERE = Path(__file__).parent
 
 
