@@ -1,1 +1,1 @@
-"""Who chooses actions: trained policies, stacked over all robots, and random ones."""
+"""Who chooses actions: all robots' policies, stacked; one that has no weights yet acts at random."""

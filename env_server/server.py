@@ -86,6 +86,7 @@ class EnvironmentServer:
         try:
             while self._round < self._config.run.rounds and self._await_start():
                 self._one_round()
+            self._pulse.send(Event(self._start.run, NAME, "draining", {}))  # learners that leave now are not dead
             self._settle()
         finally:
             self._close()
