@@ -58,6 +58,12 @@ def number(name: str, value: object) -> None:
         raise MessageError(f"{name} is {shown(value)}; allowed are finite floats from 0")
 
 
+def flag(name: str, value: object) -> None:
+    """True or false, and no number."""
+    if type(value) is not bool:
+        raise MessageError(f"{name} is {shown(value)}; allowed are true and false")
+
+
 def text(name: str, value: object, limit: int = MAX_TEXT) -> None:
     """A string of at most `limit` characters."""
     if type(value) is not str:

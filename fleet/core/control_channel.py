@@ -14,7 +14,7 @@ from fleet.core.checks import PROCESS, shown
 from fleet.core.codec import BadFrame, Buffer
 from fleet.core.counters import Counters
 from fleet.core.link import ChannelError, Link, check_run
-from fleet.core.messages import Command, Event, Gone, Heartbeat, Lost, Message, Progress, Reply, Stop
+from fleet.core.messages import Command, Event, Gone, Heartbeat, Inject, Lost, Message, Progress, Reply, Stop
 from fleet.core.wire import MAX_HEADER, decode
 
 _LARGEST = MAX_HEADER + 1024  # no arrays on this link; the rest is room for a routing id
@@ -43,7 +43,7 @@ class ControlServer:
         self._link = Link(zmq.ROUTER, endpoint, self.counters, queue=_QUEUE, largest_in=_LARGEST, largest_out=_LARGEST)
         self.socket = self._link.socket
 
-    def send(self, process: str, incarnation: int, message: Lost | Gone | Stop | Command) -> bool:
+    def send(self, process: str, incarnation: int, message: Lost | Gone | Inject | Stop | Command) -> bool:
         """Send without blocking. False: that process isn't connected or doesn't read; nothing was sent."""
         return self._link.send(message, Peer(process, incarnation).identity)
 
@@ -121,7 +121,7 @@ class ControlClient:
 
     def _take(self, frames: list[Buffer]) -> tuple[None, Message]:
         message = decode(frames)
-        if not isinstance(message, Lost | Gone | Stop | Command | Reply):
+        if not isinstance(message, Lost | Gone | Inject | Stop | Command | Reply):
             raise BadFrame("kind", f"{type(message).__name__} from the supervisor")
         check_run(message.run, self._run)
         return None, message

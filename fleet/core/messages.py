@@ -1,7 +1,7 @@
 """What the processes say to each other, as frozen dataclasses that check themselves. No sockets, no bytes here.
 
 Data link (learner <-> environment server): Hello, Welcome, Rollout, Policy, Stop.
-Control link (everyone <-> supervisor): Heartbeat, Progress, Lost, Gone, Event, Command, Reply, Stop.
+Control link (everyone <-> supervisor): Heartbeat, Progress, Lost, Gone, Inject, Event, Command, Reply, Stop.
 
 A constructor raises MessageError for a field of the wrong type or out of range, so that a message that exists can be
 used, wherever it came from. Figures, diagnostics and details may hold NaN and infinity; whoever writes them as JSON
@@ -25,6 +25,7 @@ __all__ = [
     "Gone",
     "Heartbeat",
     "Hello",
+    "Inject",
     "Lost",
     "Message",
     "MessageError",
@@ -36,7 +37,7 @@ __all__ = [
     "Welcome",
 ]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Travels in every header. A message of any other version, older or newer, is refused."""
 
 _MAX_ID = 2**31 - 1
@@ -151,7 +152,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A process lives and gets on. `progress` counts work done; `memory` is USS in bytes; `busy_s` CPU seconds used."""
+    """A process lives and gets on. `progress` counts work done; `memory` is USS in bytes; `busy_s` CPU seconds used.
+
+    `working`: whether it has work in hand, so that progress is to be expected; what waits for a message has none.
+    """
 
     run: str
     process: str
@@ -160,6 +164,7 @@ class Heartbeat:
     progress: int
     memory: int
     busy_s: float
+    working: bool = False
 
     def __post_init__(self) -> None:
         checks.matches("run", self.run, checks.RUN)
@@ -169,6 +174,7 @@ class Heartbeat:
         checks.integer("progress", self.progress)
         checks.integer("memory", self.memory)
         checks.number("busy_s", self.busy_s)
+        checks.flag("working", self.working)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +219,20 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Inject:
+    """The supervisor to the server or a learner: that fault (a Strike as plain data) begins now, or is `over`."""
+
+    run: str
+    fault: dict[str, Any]
+    over: bool = False
+
+    def __post_init__(self) -> None:
+        checks.matches("run", self.run, checks.RUN)
+        _data("fault", self.fault)
+        checks.flag("over", self.over)
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Anyone to the supervisor: something that the run's record should have."""
 
@@ -230,7 +250,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`fleet status` or `fleet stop` to the supervisor."""
+    """`fleet status`, `fleet stop`, `fleet kill` and the like to the supervisor."""
 
     run: str
     verb: str
@@ -253,14 +273,13 @@ class Reply:
 
     def __post_init__(self) -> None:
         checks.matches("run", self.run, checks.RUN)
-        if type(self.ok) is not bool:
-            raise MessageError(f"ok is {checks.shown(self.ok)}; allowed are true and false")
+        checks.flag("ok", self.ok)
         checks.text("text", self.text)
         _data("data", self.data)
 
 
 Message: TypeAlias = (
-    Hello | Welcome | Rollout | Policy | Stop | Heartbeat | Progress | Lost | Gone | Event | Command | Reply
+    Hello | Welcome | Rollout | Policy | Stop | Heartbeat | Progress | Lost | Gone | Inject | Event | Command | Reply
 )
 
 

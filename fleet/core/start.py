@@ -1,7 +1,7 @@
 """What a process is started with: written as JSON by the supervisor, read by the process it starts."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 Origin = Literal["fresh", "restart", "resume", "init"]
@@ -19,6 +19,8 @@ class LearnerStart:
     control_endpoint: str
     origin: Origin = "fresh"
     checkpoint: str | None = None
+    doomed: bool = False
+    """A planned fault: its constructor raises."""
 
     @property
     def name(self) -> str:
@@ -28,7 +30,12 @@ class LearnerStart:
 
 @dataclass(frozen=True)
 class ServerStart:
-    """One life of the environment server. `snapshot` is the folder a resumed run goes on from."""
+    """One life of the environment server. `snapshot` is the folder that the world goes on from.
+
+    With `goes_on_at` it takes the place of a life that ended: the rounds go on there, whatever the snapshot's round is.
+    It knows then what that life knew of its learners, by number as text: `fences`, the newest incarnation that is dead
+    (-1: none), `accepted`, the last policy version accepted, and `gone`, who won't come back.
+    """
 
     run: str
     directory: str
@@ -36,6 +43,11 @@ class ServerStart:
     data_endpoint: str
     control_endpoint: str
     snapshot: str | None = None
+    goes_on_at: int | None = None
+    agent_steps: int = 0
+    fences: dict[str, int] = field(default_factory=dict)
+    accepted: dict[str, int] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
 
 
 def write_start(start: LearnerStart | ServerStart) -> str:

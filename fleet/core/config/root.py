@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from fleet.core.config.faults import FaultPlan
 from fleet.core.config.learning import LearnerConfig, NetworkConfig
 from fleet.core.config.running import CheckpointConfig, ControlConfig, EvalConfig, RunConfig
 from fleet.core.config.table import Table
@@ -23,6 +24,7 @@ class Config(Table):
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig, description="Snapshots and checkpoints.")
     eval: EvalConfig = Field(default_factory=EvalConfig, description="Periodic evaluation.")
     control: ControlConfig = Field(default_factory=ControlConfig, description="Heartbeats and restarts.")
+    faults: FaultPlan = Field(default_factory=FaultPlan, description="What is to fail, when, for how long.")
 
     def snapshot_due(self, done: int) -> bool:
         """Whether a run snapshot follows `done` rounds: each learner then has its checkpoint ready first."""
