@@ -8,7 +8,10 @@ PACKAGES := fleet actors learners env_server
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test lint clean
+# How many seeds `make simulate` plays the protocol through.
+SEEDS ?= 20000
+
+.PHONY: setup demo test lint simulate clean
 
 setup: $(STAMP)
 
@@ -32,6 +35,9 @@ lint: setup
 test: lint
 	$(BIN)/python -m pytest -m "not slow and not e2e"
 	$(BIN)/python -m pytest -m "slow or e2e"
+
+simulate: setup
+	$(BIN)/python scripts/simulate.py --seeds $(SEEDS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
