@@ -1,28 +1,32 @@
-"""What is checked before anything is written or started: the floor, the robots, the learners' groups and the memory.
+"""What is checked before anything is written or started: the floor, robots, learners' groups, memory and the wire.
 
 From a loaded Config to a resolved one (nothing left unset that the floor decides), or BadInput.
 """
 
 from itertools import pairwise
 
+from env_server.warehouse.floor import Floor
 from env_server.warehouse.setup import build_floor, estimate_bytes, observation_shape, resolve
 from fleet.control.memory import Figures, require_memory
 from fleet.core.config import Config, NetworkConfig, robot_groups
+from fleet.core.endpoints import check_wire
 from fleet.core.errors import BadInput
+from fleet.core.faults.resolve import resolve as resolve_plan
 
 _ACTIONS = 5
 
 
 def prepare(config: Config) -> Config:
-    """The config with `[world]` filled in. Raises BadInput if robots don't fit, groups are wrong or memory is short."""
+    """The config with `[world]` filled in.
+
+    Raises BadInput if robots don't fit, groups are wrong, the fault plan can't be carried out, memory is short, or a
+    link would be open to strangers.
+    """
     floor = build_floor(config.world)
-    world = resolve(config.world, floor)
-    resolved = config.model_copy(update={"world": world})
+    resolved = settle(config, floor)
+    world = resolved.world
     assert world.robots is not None
-    try:
-        groups = robot_groups(config.mapping, world.robots)
-    except ValueError as error:
-        raise BadInput(str(error)) from None
+    groups = robot_groups(config.mapping, world.robots)
     size, itemsize = observation_shape(world, floor)
     figures = Figures(
         groups=tuple(len(group) for group in groups),
@@ -36,6 +40,23 @@ def prepare(config: Config) -> Config:
         world_bytes=estimate_bytes(world, floor),
     )
     require_memory(figures, config.control.memory_limit_gb)
+    check_wire(config.wire)
+    return resolved
+
+
+def settle(config: Config, floor: Floor | None = None) -> Config:
+    """The config with `[world]` filled in; of all that `prepare` checks, the robots, their groups and the fault plan.
+
+    `floor` saves building it again. Raises BadInput.
+    """
+    world = resolve(config.world, floor)
+    resolved = config.model_copy(update={"world": world})
+    assert world.robots is not None
+    try:
+        robot_groups(config.mapping, world.robots)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    resolve_plan(resolved)
     return resolved
 
 

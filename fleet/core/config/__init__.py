@@ -3,6 +3,7 @@
 from fleet.core.config.learning import LearnerConfig, NetworkConfig
 from fleet.core.config.root import Config, robot_groups
 from fleet.core.config.running import CheckpointConfig, ControlConfig, EvalConfig, RunConfig
+from fleet.core.config.wire import WireConfig
 from fleet.core.config.world import WorldConfig
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "LearnerConfig",
     "NetworkConfig",
     "RunConfig",
+    "WireConfig",
     "WorldConfig",
     "robot_groups",
 ]

@@ -7,7 +7,7 @@ from fleet.core.config.root import Config
 from fleet.core.config.write import describe
 from fleet.core.errors import BadInput
 
-MAY_DIFFER = ("run.rounds", "run.name", "run.patience_s", "checkpoint.*", "eval.*", "control.*")
+MAY_DIFFER = ("run.rounds", "run.name", "run.patience_s", "checkpoint.*", "eval.*", "control.*", "faults.*", "wire.*")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -24,25 +24,35 @@ _TYPE_WORDS = {
     "string": "a string",
     "tuple": "an array",
 }
+# Settings that are a word or an array: what they may hold, by their last name.
+_EITHER = {
+    "mapping": '"per-robot", "shared", or lists of robots such as [[0, 1], [2, 3]]',
+    "robots": 'lists of robots from 0 up such as [0, 3], "all", "random:2" or "25%"',
+}
 _KIND_WORDS = {bool: "true or false", str: "a string", int: "a whole number", float: "a number"}
 
 
 def complaints(
-    error: ValidationError, source: str, lines: Mapping[KeyPath, int], origins: Mapping[KeyPath, str]
+    error: ValidationError,
+    source: str,
+    lines: Mapping[KeyPath, int],
+    origins: Mapping[KeyPath, str],
+    root: type[Table] = Config,
 ) -> list[str]:
     """One sentence per faulty key: where it was given, its value, and what is allowed.
 
-    `lines` are the lines of `source` by key; `origins` the command-line options by key, which come first.
+    `lines` are the lines of `source` by key; `origins` the command-line options by key, which come first. `root` is
+    what the file's top level is.
     """
     found: dict[KeyPath, str] = {}
     for item in error.errors():
         loc = tuple(str(part) for part in item["loc"])
-        key, field = _field_at(loc)
+        key, field = _field_at(loc, root)
         if key in found:
             continue
-        sentence = _sentence(item, key, field)
+        sentence = _sentence(item, key, field, root)
         at = _culprit(key, sentence, [*origins, *lines]) if item["type"] == "value_error" else key
-        found[key] = f"{_place(at, source, lines, origins)}: {sentence}"
+        found[key] = f"{place_at(at, source, lines, origins)}: {sentence}"
     return list(found.values())
 
 
@@ -51,17 +61,17 @@ def place_of(
 ) -> str:
     """Where the setting that `sentence` names first was given; only `source` if it names none that was.
 
-    For faults that show when the floor is built: only settings of `[world]` and `mapping` are looked for. `floor` is
-    the value of `world.map`: a sentence that starts with it is about that file.
+    For faults that show when the floor is built or the links are made: only settings of `[world]` and `[wire]` and
+    `mapping` are looked for. `floor` is the value of `world.map`: a sentence that starts with it is about that file.
     """
-    given = {path[-1]: path for path in [*lines, *origins] if path == ("mapping",) or _in_world(path)}
+    given = {path[-1]: path for path in [*lines, *origins] if path == ("mapping",) or _shows_late(path)}
     words = ["map"] if floor and sentence.startswith(floor) else re.findall(r"\w+", sentence)
     named = next((given[word] for word in words if word in given), ())
-    return _place(named, source, lines, origins)
+    return place_at(named, source, lines, origins)
 
 
-def _in_world(path: KeyPath) -> bool:
-    return len(path) == 2 and path[0] == "world"
+def _shows_late(path: KeyPath) -> bool:
+    return len(path) == 2 and path[0] in ("world", "wire")
 
 
 def allowed_values(field: FieldInfo) -> str:
@@ -75,8 +85,11 @@ def _allowed(field: FieldInfo) -> str:
     choices = [kind for kind in kinds if isinstance(kind, str)]
     if choices:
         return ", ".join(f'"{choice}"' for choice in choices)
+    if any(issubclass(kind, Table) for kind in kinds if isinstance(kind, type)):
+        most = next((item.max_length for item in field.metadata if isinstance(item, annotated_types.MaxLen)), None)
+        return f"up to {most} tables" if most else "tables" if _is_array(field.annotation) else "a table"
     if _is_array(field.annotation):
-        return "an array of whole numbers"
+        return "a string or an array of whole numbers" if str in kinds else "an array of whole numbers"
     words = next((words for kind, words in _KIND_WORDS.items() if kind in kinds), "")
     return _bounds(field) or words
 
@@ -98,53 +111,80 @@ def _bounds(field: FieldInfo) -> str:
     low = high = ""
     for item in field.metadata:
         if isinstance(item, annotated_types.Ge):
-            low = f"{item.ge}"
+            low = _number(item.ge)
         elif isinstance(item, annotated_types.Gt):
-            low = f"above {item.gt}"
+            low = f"above {_number(item.gt)}"
         elif isinstance(item, annotated_types.Le):
-            high = f"{item.le}"
+            high = _number(item.le)
         elif isinstance(item, annotated_types.Lt):
-            high = f"{item.lt - 1}" if isinstance(item.lt, int) else f"below {item.lt}"
+            high = f"{item.lt - 1}" if isinstance(item.lt, int) else f"below {_number(item.lt)}"
     if low and high:
         return f"{low} to {high}"
     return f"{low} or more" if low and not low.startswith("above") else low or high
 
 
-def _field_at(loc: Sequence[str]) -> tuple[KeyPath, FieldInfo | None]:
+def _number(value: Any) -> str:
+    return f"{int(value)}" if isinstance(value, float) and value.is_integer() else f"{value}"
+
+
+def _field_at(loc: Sequence[str], root: type[Table]) -> tuple[KeyPath, FieldInfo | None]:
     """The longest part of `loc` that names a config key (pydantic adds union members and indices behind it)."""
-    table: type[BaseModel] = Config
-    for depth, part in enumerate(loc):
-        field = table.model_fields.get(part)
+    table: type[Table] = root
+    depth = 0
+    while depth < len(loc):
+        field = table.model_fields.get(loc[depth])
+        depth += 1
         if field is None:
-            return tuple(loc[: depth + 1]), None
-        if not (isinstance(field.annotation, type) and issubclass(field.annotation, Table)):
-            return tuple(loc[: depth + 1]), field
-        table = field.annotation
+            return tuple(loc[:depth]), None
+        inner = _inner_table(field)
+        many = inner is not None and _is_array(field.annotation)
+        if inner is None or (depth == len(loc) and (many or inner is not field.annotation)):
+            return tuple(loc[:depth]), field
+        table = inner
+        depth += many  # past the number of the table in its array
     return tuple(loc), None
 
 
+def _inner_table(field: FieldInfo) -> type[Table] | None:
+    """The table that a field holds: itself, or unset, or an array of such."""
+    kinds = (kind for kind in _innermost(field.annotation) if isinstance(kind, type) and issubclass(kind, Table))
+    return next(kinds, None)
+
+
+def _shown_key(key: KeyPath) -> str:
+    """A key in words: `world.robots`, or for the tables of an array, counted from 1, `faults.fault 3: round`."""
+    text = ""
+    for part in key:
+        if part.isdigit():
+            text += f" {int(part) + 1}:"
+        else:
+            text += f" {part}" if text.endswith(":") else f".{part}" if text else part
+    return text.removesuffix(":")
+
+
 def _culprit(key: KeyPath, sentence: str, given: Sequence[KeyPath]) -> KeyPath:
-    """The first setting below `key` that a table's own check names in its sentence, else `key` itself."""
-    words = set(re.findall(r"\w+", sentence))
-    below = (path for path in given if path[: len(key)] == key and len(path) > len(key))
-    return next((path for path in below if path[-1] in words and len(path) <= 2), key)
+    """The setting below `key` that a table's own check names first in its sentence, else `key` itself."""
+    depth = max(2, len(key) + 1)
+    below = {path[-1]: path for path in given if path[: len(key)] == key and len(key) < len(path) <= depth}
+    return next((below[word] for word in re.findall(r"\w+", sentence) if word in below), key)
 
 
-def _place(key: KeyPath, source: str, lines: Mapping[KeyPath, int], origins: Mapping[KeyPath, str]) -> str:
-    if key in origins:
-        return origins[key]
+def place_at(key: KeyPath, source: str, lines: Mapping[KeyPath, int], origins: Mapping[KeyPath, str]) -> str:
+    """Where the setting `key` was given: the option, or file and line of it or of the table it stands in."""
     for depth in range(len(key), 0, -1):
+        if key[:depth] in origins:
+            return origins[key[:depth]]
         if key[:depth] in lines:
             return f"{source}, line {lines[key[:depth]]}"
     # an option may have brought in the table that is at fault: `--set wrold.robots=3`
     return next((option for path, option in origins.items() if key and path[: len(key)] == key), source)
 
 
-def _sentence(item: ErrorDetails, key: KeyPath, field: FieldInfo | None) -> str:
-    name = ".".join(key)
+def _sentence(item: ErrorDetails, key: KeyPath, field: FieldInfo | None, root: type[Table]) -> str:
+    name = _shown_key(key)
     kind = item["type"]
     if kind == "extra_forbidden":
-        return f"unknown key {name}{_suggestion(key)}"
+        return f"unknown key {name}{_suggestion(key, root)}"
     if kind == "missing":
         return f"{name} is missing"
     if kind == "value_error":
@@ -155,8 +195,8 @@ def _sentence(item: ErrorDetails, key: KeyPath, field: FieldInfo | None) -> str:
         return f"{given}; expected {_TYPE_WORDS.get(kind.partition('_')[0], 'a table')}"
     if kind == "string_pattern_mismatch":
         return f"{given}; allowed: 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first"
-    if name == "mapping":
-        return f'{given}; allowed: "per-robot", "shared", or lists of robots such as [[0, 1], [2, 3]]'
+    if key[-1] in _EITHER and str in _innermost(field.annotation):
+        return f"{given}; allowed: {_EITHER[key[-1]]}"
     expected = _TYPE_WORDS.get(kind.partition("_")[0]) if kind.endswith("_type") else None
     allowed = allowed_values(field)
     if expected and expected not in allowed:
@@ -164,24 +204,38 @@ def _sentence(item: ErrorDetails, key: KeyPath, field: FieldInfo | None) -> str:
     return f"{given}; allowed: {allowed}"
 
 
-def _suggestion(key: KeyPath) -> str:
-    known = [".".join(path) for path in _known_keys(Config)]
-    same_name = [name for name in known if name.rpartition(".")[2] == key[-1]]
-    siblings = [name for name in known if name.split(".")[:-1] == list(key[:-1])]
-    near = difflib.get_close_matches(".".join(key), siblings, n=1, cutoff=0.6)
-    best = same_name or near or difflib.get_close_matches(".".join(key), known, n=1, cutoff=0.6)
+def _suggestion(key: KeyPath, root: type[Table]) -> str:
+    if root is not Config and key[0] in Config.model_fields:
+        return f"; the top level of this file is the [faults] table itself: {', '.join(root.model_fields)}"
+    # which of the tables of an array it is makes no difference to what is known there
+    key = tuple("0" if part.isdigit() else part for part in key)
+    known = list(_known_keys(root))
+    same_name = [path for path in known if path[-1] == key[-1] and "0" not in path]
+    siblings = [path for path in known if path[:-1] == key[:-1]]
+    near = _near(key, siblings)
+    best = same_name or near or _near(key, [path for path in known if "0" not in path])
     if best:
-        return f"; did you mean {best[0]}?"
-    return f"; known here: {', '.join(name.rpartition('.')[2] for name in siblings)}" if siblings else ""
+        return f"; did you mean {_shown_key(best[0]) if best[0] not in siblings or len(key) < 3 else best[0][-1]}?"
+    return f"; known here: {', '.join(path[-1] for path in siblings)}" if siblings else ""
 
 
-def _known_keys(table: type[BaseModel], prefix: KeyPath = ()) -> Iterator[KeyPath]:
+def _near(key: KeyPath, known: Sequence[KeyPath]) -> list[KeyPath]:
+    names = {".".join(path): path for path in known}
+    return [names[name] for name in difflib.get_close_matches(".".join(key), names, n=1, cutoff=0.6)]
+
+
+def _known_keys(table: type[Table], prefix: KeyPath = ()) -> Iterator[KeyPath]:
     for name, field in table.model_fields.items():
         yield (*prefix, name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Table):
-            yield from _known_keys(field.annotation, (*prefix, name))
+        inner = _inner_table(field)
+        if inner is not None:
+            place = (*prefix, name, "0") if _is_array(field.annotation) else (*prefix, name)
+            yield from _known_keys(inner, place)
 
 
 def _shown(value: Any) -> str:
-    text = "{ ... }" if isinstance(value, dict) else json.dumps(value, default=str, ensure_ascii=False)
+    try:
+        text = "{ ... }" if isinstance(value, dict) else json.dumps(value, default=str, ensure_ascii=False)
+    except ValueError:
+        return "a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,18 +1,30 @@
 """The `[faults]` table, which also stands alone as a plan file: what fails, when, for how long."""
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from fleet.core.config.table import Table
-from fleet.core.faults.kinds import Kind, Target, complain
+from fleet.core.faults.kinds import KINDS, Kind, Target, complain
 
-_SHARE = re.compile(r"all|random:[1-9][0-9]{0,3}|(100|[1-9]?[0-9](\.[0-9]{1,3})?)%")
+_SHARE = re.compile(r"all|random:[1-9][0-9]{0,3}|(?!0(\.0+)?%)(100|[1-9]?[0-9](\.[0-9]{1,3})?)%")
 _YEAR_S = 31_536_000.0
 
-Robots = str | tuple[int, ...]
+_NOT_OFFLINE = 'body = "drives-on" leaves nothing offline; allowed are "stalled" and "towed"'
+
+# More rounds than a run can have are no plan, and no number that a message could carry.
+_MOST_ROUNDS = 10_000_000
+
+Robots = str | tuple[Annotated[int, Field(ge=0, le=9999)], ...]
 BodyPart = Literal["drives-on", "stalled", "towed"]
+
+
+def _check_share(robots: Robots | None) -> None:
+    wrong = robots == () or (isinstance(robots, str) and not _SHARE.fullmatch(robots))
+    if wrong:
+        shown = f'"{robots}"' if robots else "[]"
+        raise ValueError(f'robots = {shown}; allowed are lists of robots such as [0, 3], "all", "random:2" and "25%"')
 
 
 class FaultConfig(Table):
@@ -23,13 +35,18 @@ class FaultConfig(Table):
     robots: Robots | None = Field(
         None, description='Robots by number ([0, 3]), "all", "random:K" or a share of the fleet such as "25%".'
     )
-    round: int | None = Field(None, ge=0, description="The round in which it strikes.")
+    round: int | None = Field(None, ge=0, lt=_MOST_ROUNDS, description="The round in which it strikes.")
     at_s: float | None = Field(None, ge=0, le=_YEAR_S, description="Or: seconds after the first round has begun.")
     rounds: int | None = Field(
-        None, ge=1, description="How many rounds it lasts; a lost learner is back after them. Unset: see the kind."
+        None,
+        ge=1,
+        le=_MOST_ROUNDS,
+        description="How many rounds it lasts; a lost learner is back after them. Unset: see the kind.",
     )
     for_s: float | None = Field(None, gt=0, le=_YEAR_S, description="Or: how many seconds it lasts.")
-    spread: int = Field(0, ge=0, description="Rounds (or seconds, with at_s) from one robot's strike to the next's.")
+    spread: int = Field(
+        0, ge=0, le=_MOST_ROUNDS, description="Rounds (or seconds, with at_s) from one robot's strike to the next's."
+    )
     body: BodyPart = Field("drives-on", description="What the robot's body does while its learner is away.")
     times: int = Field(1, ge=1, le=1000, description="kill, crash_loop: how many lives in a row it ends.")
     factor: float = Field(2.0, gt=1, le=1000, description="slow: how many times longer everything takes.")
@@ -41,23 +58,33 @@ class FaultConfig(Table):
     checkpoint: int | None = Field(
         None,
         ge=0,
+        le=_MOST_ROUNDS,
         description="Policy version that a lost learner comes back with. Unset: its newest.",
     )
     before: bool = Field(False, description="Strikes before its round is dealt out, so that no rollout is lost.")
 
+    @property
+    def of_body(self) -> bool:
+        """Whether it strikes single robots' bodies and sensors, not the processes that learn for them."""
+        return KINDS[self.kind].doer == "env_server"
+
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
-        if isinstance(self.robots, str) and not _SHARE.fullmatch(self.robots):
-            raise ValueError(f'robots = "{self.robots}"; allowed are lists of numbers, "all", "random:K" and "K%"')
         given = {name for name in self.model_fields_set if getattr(self, name) is not None}
         wrong = complain(self.kind, self.target, given)
         if wrong:
             raise ValueError(f"{self.kind}: {wrong}")
+        _check_share(self.robots)
+        if self.kind == "offline" and self.body == "drives-on":
+            raise ValueError(_NOT_OFFLINE)
         return self
 
 
 class RatesConfig(Table):
-    """A failure rate: each robot fails and is repaired again and again, exponentially distributed."""
+    """A failure rate: each robot fails and is repaired again and again, exponentially distributed.
+
+    A failure that falls where one of the plan's own faults has the robot already does not happen.
+    """
 
     failure: float = Field(gt=0, le=1e9, description="Mean rounds from a repair to the robot's next failure.")
     repair: float = Field(gt=0, le=1e9, description="Mean rounds from a failure to its repair.")
@@ -67,10 +94,9 @@ class RatesConfig(Table):
 
     @model_validator(mode="after")
     def _robots(self) -> Self:
-        if isinstance(self.robots, str) and not _SHARE.fullmatch(self.robots):
-            raise ValueError(f'robots = "{self.robots}"; allowed are lists of numbers, "all", "random:K" and "K%"')
+        _check_share(self.robots)
         if self.kind == "offline" and self.body == "drives-on":
-            raise ValueError('body = "drives-on" leaves nothing offline; allowed are "stalled" and "towed"')
+            raise ValueError(_NOT_OFFLINE)
         return self
 
 

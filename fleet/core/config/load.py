@@ -4,6 +4,7 @@ Data comes from the user's file and options; the Config goes to every process of
 """
 
 import difflib
+import os
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +15,15 @@ from typing import Any
 from pydantic import ValidationError
 
 import fleet
-from fleet.core.config.complain import complaints, place_of
+from fleet.core.config.complain import complaints, place_at, place_of
+from fleet.core.config.faults import FaultPlan
 from fleet.core.config.locate import KeyPath, key_lines
 from fleet.core.config.root import Config
+from fleet.core.config.table import UNSET
 from fleet.core.errors import BadInput
+from fleet.core.faults.errors import PlanError
+
+_DEEPEST = 32
 
 
 class ConfigError(BadInput):
@@ -36,13 +42,14 @@ class Override:
 def load_config(source: str | Path, overrides: Sequence[str | Override] = ()) -> Config:
     """The config at `source` (a path, or the name of a shipped one), with `overrides` (`key.sub=value`) on top.
 
-    A relative path in `world.map` is taken from the config file's folder; in an override, from the current one.
-    Raises ConfigError, naming every key at fault.
+    A relative path in `world.map` or `wire.keys` is taken from the config file's folder; in an override, from the
+    current one. Raises ConfigError, naming every key at fault.
     """
     path = find_config(source)
     text = _read(path)
     data = _parse(path, text)
     _anchor_map(data, path.parent)
+    _anchor_keys(data, path.parent)
     given = _parsed(overrides)
     origins: dict[KeyPath, str] = {}
     for override in given:
@@ -54,39 +61,92 @@ def load_config(source: str | Path, overrides: Sequence[str | Override] = ()) ->
         raise ConfigError("\n".join(complaints(error, str(path), key_lines(text), origins))) from None
 
 
+def load_plan(source: str | Path) -> FaultPlan:
+    """The fault plan at `source`: a file whose top level is the `[faults]` table, or the name of a shipped one.
+
+    Raises ConfigError, naming every key at fault.
+    """
+    path = find_plan(source)
+    text = _read(path)
+    try:
+        return FaultPlan.model_validate(_frozen(_parse(path, text)), strict=True)
+    except ValidationError as error:
+        raise ConfigError("\n".join(complaints(error, str(path), key_lines(text), {}, FaultPlan))) from None
+
+
+def names_config(source: str | Path) -> bool:
+    """Whether `source` names a config and no plan: a file with a `[world]`, or a shipped config.
+
+    Raises ConfigError if it names a file that can't be read.
+    """
+    if str(source) in shipped_plans() and not Path(source).is_file():
+        return False
+    try:
+        path = find_config(source)
+    except ConfigError:
+        return False
+    return "world" in _parse(path, _read(path))
+
+
 @contextmanager
-def placing_faults(source: str | Path, config: Config, overrides: Sequence[str | Override] = ()) -> Iterator[None]:
+def placing_faults(
+    source: str | Path, config: Config, overrides: Sequence[str | Override] = (), plan: str | Path | None = None
+) -> Iterator[None]:
     """Have a BadInput raised inside, of a config loaded from `source`, say where the setting at fault was given.
 
-    What shows only when the floor is built (robots that don't fit, a map without a goal) knows no file and no line.
+    What shows only when the floor is built (robots that don't fit, a map without a goal) or the fault plan resolved
+    knows no file and no line. `plan`: where the config's plan was loaded from, if not from `source`.
     """
     try:
         yield
     except BadInput as error:
-        path = find_config(source)
         origins = {override.key: override.option for override in _parsed(overrides)}
-        place = place_of(str(error), str(path), key_lines(_read(path)), origins, config.world.map)
+        path = find_config(source)
+        if isinstance(error, PlanError) and plan is not None:
+            path = find_plan(plan)
+            place = place_at(error.at[1:], str(path), key_lines(_read(path)), {})
+        elif isinstance(error, PlanError):
+            place = place_at(error.at, str(path), key_lines(_read(path)), origins)
+        else:
+            place = place_of(str(error), str(path), key_lines(_read(path)), origins, config.world.map)
         raise ConfigError(f"{place}: {error}") from None
 
 
 def shipped_configs() -> dict[str, Path]:
     """The configs that come with the package, by name."""
-    return {path.stem: path for path in sorted(_shipped_folder().glob("*.toml"))}
+    return _shipped(".")
+
+
+def shipped_plans() -> dict[str, Path]:
+    """The fault plans that come with the package, by name."""
+    return _shipped("faults")
 
 
 def find_config(source: str | Path) -> Path:
     """The file that `source` names. Raises ConfigError if it is neither a file nor a shipped name."""
+    return _find(source, "config", shipped_configs())
+
+
+def find_plan(source: str | Path) -> Path:
+    """The file that `source` names. Raises ConfigError if it is neither a file nor a shipped plan's name."""
+    return _find(source, "fault plan", shipped_plans())
+
+
+def _find(source: str | Path, what: str, shipped: dict[str, Path]) -> Path:
     path = Path(source)
-    if path.is_file():
-        return path
-    shipped = shipped_configs()
+    try:
+        if path.is_file():
+            return path
+        exists = path.exists()
+    except (OSError, ValueError) as error:  # a name too long for the file system, or with a null byte
+        raise ConfigError(f"no {what} {str(source)!r}: {error.args[-1]}") from None
     if str(source) in shipped:
         return shipped[str(source)]
-    if path.exists():
-        raise ConfigError(f"{path} is not a file; a config is a TOML file or one of: {', '.join(shipped)}")
+    if exists:
+        raise ConfigError(f"{path} is not a file; a {what} is a TOML file or one of: {', '.join(shipped)}")
     near = difflib.get_close_matches(path.stem, shipped, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"no config {str(source)!r}: no such file, and the shipped ones are {', '.join(shipped)}{hint}")
+    raise ConfigError(f"no {what} {str(source)!r}: no such file, and the shipped ones are {', '.join(shipped)}{hint}")
 
 
 def parse_override(text: str, option: str = "--set") -> Override:
@@ -95,7 +155,10 @@ def parse_override(text: str, option: str = "--set") -> Override:
     parts = tuple(part.strip() for part in key.split("."))
     if not separator or not all(parts):
         raise ConfigError(f"{option} {text}: expected key.sub=value, such as run.rounds=50")
-    return Override(f"{option} {text}", parts, _value(value.strip()))
+    override = Override(f"{option} {text}", parts, _value(value.strip()))
+    if len(parts) > _DEEPEST or _is_deep(override.value):
+        raise ConfigError(f"{option} {text[:60]}...: nested deeper than {_DEEPEST} levels")
+    return override
 
 
 def _parsed(overrides: Sequence[str | Override]) -> list[Override]:
@@ -105,9 +168,13 @@ def _parsed(overrides: Sequence[str | Override]) -> list[Override]:
 def _value(text: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return parsed["value"] if set(parsed) == {"value"} else text
+
+
+def _shipped(folder: str) -> dict[str, Path]:
+    return {path.stem: path for path in sorted((_shipped_folder() / folder).glob("*.toml"))}
 
 
 def _shipped_folder() -> Path:
@@ -127,9 +194,18 @@ def _read(path: Path) -> str:
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        parsed = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # tomllib's own error, or a number of thousands of digits
         raise ConfigError(f"{path} is not valid TOML: {error or 'nested too deep'}") from None
+    if _is_deep(parsed):
+        raise ConfigError(f"{path} is nested deeper than {_DEEPEST} levels")
+    return parsed
+
+
+def _is_deep(value: Any, levels: int = _DEEPEST) -> bool:
+    """Whether it is nested beyond what a config could need and recursion could follow."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deep(item, levels - 1) for item in inner)
 
 
 def _apply(data: dict[str, Any], override: Override) -> None:
@@ -142,6 +218,8 @@ def _apply(data: dict[str, Any], override: Override) -> None:
     table[override.key[-1]] = override.value
     if override.key == ("world", "map"):
         _anchor_map(data, Path.cwd())
+    if override.key == ("wire", "keys"):
+        _anchor_keys(data, Path.cwd())
 
 
 def _anchor_map(data: dict[str, Any], folder: Path) -> None:
@@ -150,6 +228,14 @@ def _anchor_map(data: dict[str, Any], folder: Path) -> None:
     name = world.get("map") if isinstance(world, dict) else None
     if isinstance(world, dict) and isinstance(name, str) and ("/" in name or Path(name).suffix):
         world["map"] = str((folder / name).resolve())
+
+
+def _anchor_keys(data: dict[str, Any], folder: Path) -> None:
+    """Make a relative `wire.keys` absolute; an empty or unset one stays as it is."""
+    wire = data.get("wire")
+    keys = wire.get("keys") if isinstance(wire, dict) else None
+    if isinstance(wire, dict) and isinstance(keys, str) and keys not in ("", UNSET):
+        wire["keys"] = os.path.abspath(folder / keys)
 
 
 def _frozen(value: Any) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.core.config.complain import allowed_values
+from fleet.core.config.faults import FaultPlan
 from fleet.core.config.root import Config
 from fleet.core.config.table import UNSET, Table
 
@@ -36,6 +37,15 @@ def to_toml(config: Config) -> str:
     return "\n".join(lines).lstrip() + "\n"
 
 
+def plan_to_toml(plan: FaultPlan) -> str:
+    """A plan as a file of its own, which `load_plan` reads back to an equal one."""
+    tables: list[tuple[str, Table]] = [("[[fault]]", fault) for fault in plan.fault]
+    if plan.rates is not None:
+        tables.append(("[rates]", plan.rates))
+    texts = ["\n".join([head, *(f"{name} = {value}" for name, value in _given(table))]) for head, table in tables]
+    return "\n\n".join(texts) + "\n"
+
+
 def describe(config: Config) -> list[Setting]:
     """Every setting of `config` in the order of the tables, plain settings before tables, as TOML wants it."""
     return list(_settings(config, ""))
@@ -46,7 +56,7 @@ def _settings(table: Table, prefix: str) -> Iterator[Setting]:
     for name, field in type(table).model_fields.items():
         value = getattr(table, name)
         key = f"{prefix}{name}"
-        if isinstance(value, Table):
+        if isinstance(value, Table) and not type(table).may_be_unset(name):
             inner.append((f"{key}.", value))
             continue
         default = field.get_default(call_default_factory=True)
@@ -55,14 +65,26 @@ def _settings(table: Table, prefix: str) -> Iterator[Setting]:
         yield from _settings(value, deeper)
 
 
+def _given(table: Table) -> Iterator[tuple[str, str]]:
+    """What was set of a table whose other settings have no meaning where they weren't set, each value as TOML."""
+    for name in type(table).model_fields:
+        value = getattr(table, name)
+        if name in table.model_fields_set and value is not None:
+            yield name, toml_value(value)
+
+
 def toml_value(value: Any) -> str:
-    """One value in TOML's notation; None is the word "unset"."""
+    """One value in TOML's notation; None is the word "unset"; tables are inline, one a line in an array of them."""
     if value is None:
         return f'"{UNSET}"'
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return _block(value) if "\n" in value else f'"{_escaped(value)}"'
+    if isinstance(value, Table):
+        return f"{{{', '.join(f'{name} = {text}' for name, text in _given(value))}}}"
+    if isinstance(value, tuple | list) and any(isinstance(item, Table) for item in value):
+        return "\n".join(["[", *(f"  {toml_value(item)}," for item in value), "]"])
     if isinstance(value, tuple | list):
         return f"[{', '.join(toml_value(item) for item in value)}]"
     return repr(value)

@@ -100,7 +100,10 @@ KINDS: Mapping[Kind, About] = {
     "no_space": About("the learner's checkpoints can't be written: no space left", "learner"),
     "kill_in_save": About("SIGKILL half-way through writing a checkpoint", "learner", fatal=True, takes=("body",)),
     "bad_checkpoint": About(
-        "killed, and its newest checkpoint is damaged on disk", "supervisor", fatal=True, takes=(*_BACK, "damage")
+        "killed, and its newest checkpoint is damaged on disk",
+        "supervisor",
+        fatal=True,
+        takes=("body", "before", "damage"),
     ),
     "offline": About("the body is stalled or towed; its learner waits", "env_server", needs=("body",)),
     "illegal_action": About("the robot's commands come out as none that exists", "env_server", takes=("probability",)),
@@ -113,27 +116,38 @@ KINDS: Mapping[Kind, About] = {
 _EVERY = {"kind", "target", "robots", "round", "at_s", "spread"}
 
 
+def settings(kind: Kind) -> tuple[str, ...]:
+    """What a fault of that kind takes beside what every fault does: whom, when, and by how much one after the other."""
+    about = KINDS[kind]
+    lasting = ("rounds", "for_s") if about.lasts and "for_s" not in about.needs else ()
+    return tuple(dict.fromkeys((*about.needs, *lasting, *about.takes)))
+
+
 def complain(kind: Kind, target: Target, given: Collection[str]) -> str:
     """What is wrong with a fault of `kind` for which the settings `given` are set; "" if nothing is."""
     about = KINDS[kind]
     if target not in about.targets:
         return f'target = "{target}"; allowed are {", ".join(about.targets)}'
-    if ("robots" in given) != (target == "robots"):
-        return 'robots is for target = "robots", and needed there'
-    if len({"round", "at_s"} & set(given)) != 1:
-        return "give exactly one of round and at_s"
+    if target == "robots" and "robots" not in given:
+        return 'robots is missing; allowed are lists of robots such as [0, 3], "all", "random:2" and "25%"'
+    if target != "robots" and "robots" in given:
+        return f'robots has no meaning with target = "{target}"; leave one of them out'
+    if not {"round", "at_s"} & set(given):
+        return "when it strikes is missing; allowed is one of round and at_s"
     if kind == "join" and "at_s" in given:
-        return "a robot joins in a round; at_s is not allowed"
-    if {"rounds", "for_s"} <= set(given):
-        return "give only one of rounds and for_s"
-    if "at_s" in given and {"rounds", "before", "checkpoint"} & set(given):
-        return "rounds, before and checkpoint need round, not at_s"
-    allowed = _EVERY | set(about.takes) | set(about.needs) | ({"rounds", "for_s"} if about.lasts else set())
+        return "at_s has no meaning here, a robot joins in a round; allowed is round"
+    for one, other in (("at_s", "round"), ("for_s", "rounds")):
+        if {one, other} <= set(given):
+            return f"{one} and {other} are both given; allowed is one of them"
+    for name in ("rounds", "before", "checkpoint"):
+        if "at_s" in given and name in given:
+            return f"{name} has no meaning with at_s; allowed is round in its place"
+    allowed = _EVERY | set(settings(kind))
     if target != "robots":
         allowed -= {"body", "checkpoint", "before", "times", "spread", "rounds"}
         allowed -= set() if kind == "pause" else {"for_s"}
     extra = sorted(set(given) - allowed)
     if extra:
-        return f"{extra[0]} has no meaning here; allowed are {', '.join(sorted(allowed))}"
+        return f"{extra[0]} has no meaning here; allowed are {', '.join(sorted(allowed - {'kind'}))}"
     missing = [name for name in about.needs if name not in given]
     return f"{missing[0]} is missing" if missing else ""

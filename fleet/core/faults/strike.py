@@ -3,9 +3,12 @@
 It travels as plain data in the `Inject` message and stands in a run's faults.json.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, TypeAdapter
 
 from fleet.core.errors import FleetError
 from fleet.core.faults.kinds import KINDS, About, Kind, Target
@@ -22,6 +25,8 @@ class Strike:
     It strikes in `round` (during its learning, or `before` it is dealt out), or with `round` unset when told. It is
     over in round `until` (exclusive), after `for_s` seconds, or with both unset when the run's supervision mends it.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     number: int
     kind: Kind
@@ -63,15 +68,13 @@ class Strike:
         return {**data, "robots": list(self.robots)}
 
 
-_FIELDS = {field.name for field in fields(Strike)}
+_STRIKE = TypeAdapter(Strike)
 
 
 def strike_of(data: Mapping[str, Any]) -> Strike:
-    """The inverse of `as_dict`. Raises StrikeError."""
-    unknown = sorted(set(data) - _FIELDS)
-    if unknown or data.get("kind") not in KINDS:
-        raise StrikeError(f"no strike: kind {data.get('kind')!r}, unknown {unknown}")
+    """The inverse of `as_dict`: nothing is taken for a number that is none. Raises StrikeError."""
     try:
-        return Strike(**{**data, "robots": tuple(data.get("robots", ()))})
-    except TypeError as error:
+        # As JSON, in which a tuple may be a list and a float a whole number, and nothing else may be anything else.
+        return _STRIKE.validate_json(json.dumps(data))
+    except (TypeError, ValueError) as error:
         raise StrikeError(f"no strike: {error}") from error

@@ -33,3 +33,13 @@ def test_arrays_over_several_lines():
 
 def test_windows_line_ends():
     assert key_lines("[run]\r\n\r\nseed = 1\r\n")["run", "seed"] == 3
+
+
+def test_arrays_of_tables_count_their_tables():
+    text = "[[fault]]\nround = 1\n\n#\n[[ fault ]] #\nround = 2\n[rates]\nround = 3\n[[faults.fault]]\nround = 4\n"
+    lines = key_lines(text)
+    assert (lines["fault",], lines["fault", "0"], lines["fault", "0", "round"]) == (1, 1, 2)
+    assert (lines["fault", "1"], lines["fault", "1", "round"]) == (5, 6)
+    assert (lines["rates", "round"], lines["faults", "fault", "0", "round"]) == (8, 10)
+    inline = key_lines("a = 1\nfault = [{round = 1}, {round = 2}]\n")
+    assert inline["fault", "1", "round"] == 2
