@@ -3,7 +3,7 @@
 The supervisor creates it and holds its lock while it lives; every process of the run writes its own files in it; views
 and later commands read it.
 
-    config.toml  manifest.json  processes.json  control.json (while running)  summary.json
+    config.toml  faults.json  manifest.json  processes.json  control.json (while running)  summary.json
     metrics.jsonl  ledger.jsonl  events.jsonl  logs/NAME.log
     checkpoints/learners/learner-K/  checkpoints/snapshots/round-NNNNNNNN/
 """
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from fleet.core import platform
+from fleet.core.config.wire import WireConfig
+from fleet.core.endpoints import endpoint_text
 from fleet.core.errors import BadInput
 from fleet.core.files import sweep_temporaries, try_lock, write_atomic
 from fleet.core.jsonl import plain
@@ -39,6 +41,7 @@ class RunDirectory:
         self._lock: int | None = None
         self._private: Path | None = None
         self._private_lock: int | None = None
+        self._wire = WireConfig()
 
     @classmethod
     def create(cls, path: Path, config_text: str, command: Sequence[str]) -> Self:
@@ -137,6 +140,13 @@ class RunDirectory:
         """The object in the file `name`. Raises BadInput if it is missing or no JSON object."""
         return _read_json(self.path / name)
 
+    def next_life(self) -> int:
+        """Count the environment server's lives in the manifest, so that no rollout is ever named twice."""
+        manifest = self.read_json("manifest.json")
+        life = int(manifest.get("life", 0)) + 1
+        self.write_json("manifest.json", {**manifest, "life": life})
+        return life
+
     def update_processes(self, pids: Mapping[str, int]) -> None:
         """Say which processes there are now."""
         self.write_json("processes.json", pids)
@@ -182,11 +192,18 @@ class RunDirectory:
             self._private, self._private_lock = make_private(self.run)
         return self._private
 
+    def use_wire(self, wire: WireConfig) -> None:
+        """Have endpoints as `[wire]` says; before the first is asked for. Without it they are ipc, without keys."""
+        self._wire = wire
+
     def endpoint(self, name: str) -> str:
-        """`ipc://` and the path of the socket `name` (at most 16 bytes) in the private folder."""
+        """Where the link `name` (at most 16 bytes) is: by default `ipc://` and a path in the private folder.
+
+        With tcp there are only the links of `endpoints.PORTS`. Raises BadInput if the host isn't known.
+        """
         if not re.fullmatch(rf"[a-z0-9_.-]{{1,{LONGEST_NAME}}}", name):
             raise ValueError(f"socket name {name!r}; allowed are 1 to {LONGEST_NAME} of a-z 0-9 _ . -")
-        return f"ipc://{self.private_dir() / name}"
+        return endpoint_text(self._wire, name, self.private_dir())
 
     def close(self) -> None:
         """Once the run's processes are gone: remove the private folder and leftovers, and let go of the lock.
@@ -230,7 +247,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
     except OSError as error:
         raise BadInput(f"{path}: can't be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not JSON: {error}") from error
     if not isinstance(value, dict):
         raise BadInput(f"{path}: got {type(value).__name__}, wanted a JSON object")

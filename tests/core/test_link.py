@@ -10,7 +10,8 @@ import zmq
 
 from fleet.core.counters import Counters
 from fleet.core.data_channel import DataClient, DataServer
-from fleet.core.link import ChannelError, Link
+from fleet.core.endpoints import ChannelError
+from fleet.core.link import Link
 from fleet.core.messages import Message, MessageError, Stop
 from fleet.core.wire import encode
 from tests.core.channels import RUN, greet, until
@@ -45,7 +46,7 @@ def test_a_socket_that_a_dead_process_left_is_taken_over(endpoint: str, client: 
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["tcp://127.0.0.1:5555", "tcp://0.0.0.0:1", "ipc://relative", "ipc:///" + "x" * 107, "inproc://a", ""]
+    "endpoint", ["tcp://localhost:5555", "tcp://0.0.0.0:1", "ipc://relative", "ipc:///" + "x" * 107, "inproc://a", ""]
 )
 def test_an_endpoint_that_is_no_private_path_is_refused(endpoint: str) -> None:
     with pytest.raises(ChannelError, match="endpoint"):

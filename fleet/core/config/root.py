@@ -8,6 +8,7 @@ from fleet.core.config.faults import FaultPlan
 from fleet.core.config.learning import LearnerConfig, NetworkConfig
 from fleet.core.config.running import CheckpointConfig, ControlConfig, EvalConfig, RunConfig
 from fleet.core.config.table import Table
+from fleet.core.config.wire import WireConfig
 from fleet.core.config.world import WorldConfig
 
 
@@ -24,6 +25,7 @@ class Config(Table):
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig, description="Snapshots and checkpoints.")
     eval: EvalConfig = Field(default_factory=EvalConfig, description="Periodic evaluation.")
     control: ControlConfig = Field(default_factory=ControlConfig, description="Heartbeats and restarts.")
+    wire: WireConfig = Field(default_factory=WireConfig, description="Where the processes meet, and with which keys.")
     faults: FaultPlan = Field(default_factory=FaultPlan, description="What is to fail, when, for how long.")
 
     def snapshot_due(self, done: int) -> bool:

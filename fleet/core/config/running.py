@@ -16,7 +16,9 @@ class RunConfig(Table):
     pacing: Literal["lockstep", "free"] = Field(
         "lockstep", description="lockstep: wait for every online learner; free: never wait for a straggler."
     )
-    quorum: float = Field(0.9, gt=0, le=1, description="free: share of online learners with credit to start a round.")
+    quorum: float = Field(
+        0.9, gt=0, le=1, description="free: share of online learners, rounded down, with credit to start a round."
+    )
     credit: int = Field(1, ge=1, le=8, description="Unprocessed rollouts a learner may hold.")
     patience_s: float = Field(
         60.0,
