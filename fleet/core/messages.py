@@ -50,7 +50,7 @@ class Hello:
 
     `last` is the sequence number of the last rollout taken in (-1: none), out of server life `life` (-1: none).
     `greeting` counts the hellos of this incarnation, and Welcome repeats it: what comes between a hello and its own
-    welcome isn't taken in, so that `last` stays true. DataClient.greet() fills the last three in.
+    welcome isn't taken in, so that `last` stays true. Answering fills the last three in.
     """
 
     run: str

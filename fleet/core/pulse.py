@@ -17,6 +17,8 @@ import zmq
 from fleet.core.control_channel import ControlClient
 from fleet.core.messages import Heartbeat, Message
 
+_LEAVING_S = 0.05  # ZeroMQ's own thread writes to the socket, and nothing says when it has
+
 
 class Pulse:
     """Heartbeats every `interval_s`; `wakeup_fd` becomes readable when the supervisor has sent something."""
@@ -25,7 +27,9 @@ class Pulse:
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.progress = 0
-        self._outbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self.working = True
+        """Whether there is work in hand, so that progress is to be expected. Every heartbeat says it."""
+        self._outbox: queue.SimpleQueue[Message | threading.Event] = queue.SimpleQueue()
         self._where = (endpoint, run, process, incarnation)
         self._interval = interval_s
         self._nudge = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -41,6 +45,14 @@ class Pulse:
         """Have the thread send `message` now."""
         self._outbox.put(message)
         os.eventfd_write(self._nudge, 1)
+
+    def flush(self, timeout_s: float = 1.0) -> None:
+        """Wait until all that was to be sent has left, as far as can be known: for who is about to die."""
+        left = threading.Event()
+        self._outbox.put(left)
+        os.eventfd_write(self._nudge, 1)
+        if left.wait(timeout_s):
+            time.sleep(_LEAVING_S)
 
     def heard(self) -> list[Message]:
         """All that has come in since the last call."""
@@ -75,7 +87,9 @@ class Pulse:
                     if now - measured > 5.0:  # reading smaps costs a millisecond, so not with every beat
                         memory, measured = me.memory_full_info().uss, now
                     busy = time.process_time()
-                    client.send(Heartbeat(run, process, incarnation, os.getpid(), self.progress, memory, busy))
+                    client.send(
+                        Heartbeat(run, process, incarnation, os.getpid(), self.progress, memory, busy, self.working)
+                    )
                     due = now + self._interval
                 self._drain(client)
                 poller.poll(math.ceil(max(0.0, due - time.monotonic()) * 1000))
@@ -90,4 +104,8 @@ class Pulse:
 
     def _drain(self, client: ControlClient) -> None:
         while not self._outbox.empty():
-            client.send(self._outbox.get())
+            message = self._outbox.get()
+            if isinstance(message, threading.Event):
+                message.set()
+            else:
+                client.send(message)

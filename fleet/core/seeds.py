@@ -2,7 +2,7 @@
 
 import numpy as np
 
-_PURPOSES = ("world", "acting", "learner", "minibatch", "eval", "faults", "init")
+_PURPOSES = ("world", "acting", "learner", "minibatch", "eval", "faults", "init", "afflictions", "life")
 
 
 def stream(seed: int, purpose: str, *indices: int) -> np.random.SeedSequence:

@@ -26,13 +26,13 @@ class Phase(Enum):
     """Where a learner stands."""
 
     ABSENT = auto()
-    """No incarnation has said hello, or the last one is dead."""
+    """No incarnation has said hello, or the last one is dead. Unless it is `expected`, nobody waits for the next."""
     GREETED = auto()
     """Said hello; its first policy is awaited, and until then it has no credit."""
     READY = auto()
     """May be sent rollouts."""
     GONE = auto()
-    """Won't come back."""
+    """Won't come back, or was gone already when this life of the server began."""
 
 
 Input = Literal["hello", "first policy", "policy", "rollout", "lost", "gone"]
@@ -61,6 +61,7 @@ Refusal = Literal[
     "wrong_run",
     "stale_life",
     "stale_incarnation",
+    "old_greeting",
     "not_greeted",
     "old_version",
     "unknown_rollout",
@@ -106,14 +107,28 @@ class Accepted:
 
 
 class Session:
-    """One learner, through all its incarnations, within one life of the server."""
+    """One learner, through all its incarnations, within one life of the server.
 
-    def __init__(self, run: str, life: int, learner: int, credit: int, accepted: int = -1) -> None:
+    A server that takes another's place knows from it the last policy version `accepted`, the newest incarnation that is
+    dead (`fence`; -1: none), and whether the learner is `gone`.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        life: int,
+        learner: int,
+        credit: int,
+        accepted: int = -1,
+        *,
+        fence: int = -1,
+        gone: bool = False,
+    ) -> None:
         if credit < 1:
             raise SessionError(f"credit is {credit}; allowed are whole numbers from 1")
         self._run = run
         self._life = life
-        self._fenced = -1
+        self._fenced = fence
         self._why = "superseded"
         self._outstanding: dict[int, Outstanding] = {}
         self.learner = learner
@@ -122,7 +137,13 @@ class Session:
         """The last policy version accepted from any incarnation; -1: none."""
         self.incarnation = -1
         """The one that said hello last; -1: none yet."""
-        self.phase = Phase.ABSENT
+        self.phase = Phase.GONE if gone else Phase.ABSENT
+        self.expected = True
+        """Whether it is to come back while it is ABSENT; the environment server says so, as its faults have it."""
+        self.greeting = 0
+        """That of the hello last welcomed: a welcome that is repeated carries it."""
+        self.spoiled = 0
+        """Messages in a row from this incarnation that couldn't be used, since its last policy was accepted."""
         self.next_seq = 0
 
     @property
@@ -136,7 +157,10 @@ class Session:
         return self.phase is Phase.READY and len(self._outstanding) < self.credit
 
     def greet(self, hello: Hello) -> Greeted | Refused:
-        """A new incarnation takes the place of the one before it; the same one again has had its link cut."""
+        """A new incarnation takes the place of the one before it; the same one again has had its link cut.
+
+        Of one incarnation a hello that is older than its last, or that one once more, would tell what is no longer so.
+        """
         if hello.run != self._run:
             return Refused("wrong_run", f"hello for run {hello.run}")
         if hello.learner != self.learner:
@@ -146,10 +170,13 @@ class Session:
         if hello.incarnation <= self._fenced or hello.incarnation < self.incarnation:
             return self._stale(hello.incarnation)
         if hello.incarnation == self.incarnation:
+            if 0 < hello.greeting <= self.greeting:
+                return Refused("old_greeting", f"hello {hello.greeting}; {self.greeting} has come already")
+            self.greeting = hello.greeting
             return Greeted(self._drop(self._not_taken_in(hello)), "not_received")
         self._fence(hello.incarnation - 1, "superseded")
         lost = self._drop(tuple(self._outstanding))
-        self.incarnation = hello.incarnation
+        self.incarnation, self.greeting, self.spoiled = hello.incarnation, hello.greeting, 0
         self._move("hello")
         return Greeted(lost, "superseded")
 
@@ -177,12 +204,24 @@ class Session:
         if refused is not None:
             return refused
         self._move("policy" if policy.rollouts else "first policy")
-        self.accepted = policy.version
+        self.accepted, self.spoiled = policy.version, 0
         trained = self._drop(policy.rollouts)
         # Rollouts come in the order sent, so what is older than a trained one and unnamed was never taken in.
         newest = max(policy.rollouts, default=-1)
         skipped = self._drop(tuple(seq for seq in self._outstanding if seq < newest))
         return Accepted(policy.version, trained, skipped)
+
+    @property
+    def owes(self) -> bool:
+        """Whether a policy of its incarnation is awaited: its first, or the answer to a rollout."""
+        return self.phase is Phase.GREETED or bool(self._outstanding)
+
+    def spoil(self, incarnation: int) -> int:
+        """A message from that incarnation couldn't be used; how many in a row that makes. 0: it is none of ours now."""
+        if incarnation != self.incarnation or self.phase not in (Phase.GREETED, Phase.READY):
+            return 0
+        self.spoiled += 1
+        return self.spoiled
 
     def lose(self, incarnation: int, reason: str) -> tuple[Outstanding, ...]:
         """That incarnation and all before it are dead: what they held is lost, and nothing more is taken from them.

@@ -2,14 +2,27 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from fleet.core.errors import FleetError
 
 Origin = Literal["fresh", "restart", "resume", "init"]
+
+
+S = TypeVar("S")
+
+
+class StartError(FleetError):
+    """What a process was started with is no start of its kind."""
 
 
 @dataclass(frozen=True)
 class LearnerStart:
     """One incarnation of one learner. `checkpoint` is what it comes back with, as `origin` says."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     run: str
     directory: str
@@ -37,6 +50,8 @@ class ServerStart:
     (-1: none), `accepted`, the last policy version accepted, and `gone`, who won't come back.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
     run: str
     directory: str
     life: int
@@ -56,10 +71,17 @@ def write_start(start: LearnerStart | ServerStart) -> str:
 
 
 def read_learner_start(text: str) -> LearnerStart:
-    """The inverse of `write_start` for a learner."""
-    return LearnerStart(**json.loads(text))
+    """The inverse of `write_start` for a learner. Raises StartError."""
+    return _read(TypeAdapter(LearnerStart), text)
 
 
 def read_server_start(text: str) -> ServerStart:
-    """The inverse of `write_start` for the environment server."""
-    return ServerStart(**json.loads(text))
+    """The inverse of `write_start` for the environment server. Raises StartError."""
+    return _read(TypeAdapter(ServerStart), text)
+
+
+def _read(adapter: TypeAdapter[S], text: str) -> S:
+    try:
+        return adapter.validate_json(text)
+    except (ValidationError, UnicodeError) as error:
+        raise StartError(f"not what a process is started with: {error}") from error

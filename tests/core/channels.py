@@ -16,17 +16,19 @@ SPEC = WorldSpec(4, 3, 5, np.dtype(np.int8), 5, np.ones(5, np.float32))
 WEIGHTS = {"w": np.ones(2, np.float32)}
 
 
-def make_rollout(seq: int = 0, life: int = 1, learner: int = 3, incarnation: int = 0, steps: int = 4) -> Rollout:
+def make_rollout(
+    seq: int = 0, life: int = 1, learner: int = 3, incarnation: int = 0, steps: int = 4, features: int = 5
+) -> Rollout:
     flat = (1, steps, 3)
     batch = RolloutBatch(
         robots=(3,),
-        obs=np.full((1, steps + 1, 3, 5), seq % 100, np.int8),
+        obs=np.full((1, steps + 1, 3, features), seq % 100, np.int8),
         actions=np.zeros(flat, np.uint8),
         log_probs=np.zeros(flat, np.float32),
         rewards=np.zeros(flat, np.float32),
         terminated=np.zeros(flat, np.bool_),
         truncated=np.zeros(flat, np.bool_),
-        final_obs=np.zeros((0, 5), np.int8),
+        final_obs=np.zeros((0, features), np.int8),
     )
     return Rollout(RUN, life, learner, incarnation, seq, 0, -1, batch)
 
@@ -49,7 +51,7 @@ def until(done: Callable[[], object], receive: Callable[[float], object], timeou
 
 
 def greet(server: DataServer, client: DataClient, life: int = 1) -> None:
-    assert client.greet(-1)
+    assert client.greet()
     hellos = server.receive(10)
     assert server.send(3, 0, make_welcome(hellos[-1], life))
     assert isinstance(client.receive(10)[-1], Welcome)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fleet.core.control_channel import ControlClient, ControlServer, Peer
-from fleet.core.link import ChannelError
+from fleet.core.endpoints import ChannelError
 from fleet.core.messages import Command, Event, Heartbeat, Lost, Message, Progress, Reply, Stop
 from fleet.core.wire import encode
 from tests.core.channels import OTHER, RUN, until

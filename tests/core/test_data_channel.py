@@ -25,7 +25,7 @@ def test_a_rollout_and_a_policy_cross(server: DataServer, client: DataClient) ->
     assert isinstance(rollout, Rollout)
     assert np.array_equal(rollout.batch.obs, sent.batch.obs)
     assert not rollout.batch.obs.flags.writeable
-    assert client.last == 7
+    assert client.answering.last == 7
     assert client.send(make_policy(1, rollouts=(7,), diagnostics={"kl": 0.5}))
     [policy] = server.receive(10)
     assert isinstance(policy, Policy)
@@ -59,7 +59,7 @@ def test_a_peer_that_never_reads_holds_nobody(server: DataServer, client: DataCl
         assert taken < 1000
     assert time.monotonic() - started < 5
     assert taken >= 8
-    until(lambda: client.last == taken - 1, client.receive)
+    until(lambda: client.answering.last == taken - 1, client.receive)
 
 
 def test_a_peer_that_died_is_noticed(server: DataServer, client: DataClient) -> None:
@@ -155,11 +155,11 @@ def test_rubbish_on_the_socket_stops_nobody(server: DataServer, client: DataClie
 
 
 def test_rollouts_wait_for_the_welcome_of_the_last_hello(server: DataServer, client: DataClient) -> None:
-    client.greet(-1)
+    client.greet()
     [first] = server.receive(10)
     server.send(3, 0, make_rollout(0))
     until(lambda: client.counters.rejected == {"life": 1}, client.receive)
-    client.greet(-1)
+    client.greet()
     [second] = server.receive(10)
     server.send(3, 0, make_welcome(first))
     server.send(3, 0, make_rollout(0))
@@ -175,10 +175,10 @@ def test_rollouts_wait_for_the_welcome_of_the_last_hello(server: DataServer, cli
 
 def test_a_new_hello_ends_the_old_welcome(server: DataServer, client: DataClient) -> None:
     greet(server, client)
-    client.greet(-1)
+    client.greet()
     server.send(3, 0, make_rollout(0))
     until(lambda: client.counters.rejected == {"life": 1}, client.receive)
-    assert client.last == -1
+    assert client.answering.last == -1
 
 
 @pytest.mark.parametrize(
@@ -218,16 +218,17 @@ def test_a_new_server_life_is_noticed_and_starts_counting_anew(endpoint: str, cl
     first = DataServer(endpoint, RUN, Counters())
     greet(first, client)
     first.send(3, 0, make_rollout(4))
-    until(lambda: client.last == 4, client.receive)
+    until(lambda: client.answering.last == 4, client.receive)
     before = client.connections
     first.close()
     second = DataServer(endpoint, RUN, Counters())
     until(lambda: client.connections > before, client.receive)
-    client.greet(7)
+    client.answering.version = 7
+    client.greet()
     [hello] = second.receive(10)
     assert isinstance(hello, Hello)
     assert (hello.version, hello.last, hello.life, hello.greeting) == (7, 4, 1, 2)
     second.send(3, 0, make_welcome(hello, life=2))
     second.send(3, 0, make_rollout(0, life=2))
-    until(lambda: client.last == 0, client.receive)
+    until(lambda: client.answering.last == 0, client.receive)
     second.close()

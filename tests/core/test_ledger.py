@@ -13,7 +13,7 @@ import pytest
 from fleet.core.balance import Figures
 from fleet.core.errors import BadInput
 from fleet.core.ledger import RolloutName
-from fleet.core.ledger_file import Ledger, LedgerError, audit, resolve_outstanding
+from fleet.core.ledger_file import Ledger, LedgerError, audit, end_life, resolve_outstanding
 
 
 def name(seq: int, learner: int = 0, incarnation: int = 0, life: int = 1) -> RolloutName:
@@ -187,6 +187,23 @@ def test_the_supervisor_resolves_what_a_dead_server_left(path: Path) -> None:
     assert audit(path).lost == {"server_died": 10}
     assert resolve_outstanding(path.with_name("none.jsonl"), "server_died") == 0
     assert not path.with_name("none.jsonl").exists()
+
+
+def test_a_life_that_ends_says_what_was_trained_in_this_run_also_if_it_was_undone(path: Path) -> None:
+    """Broken by forgetting the run's first life, to whose snapshot an earlier run's versions were taken back; by
+    taking a number back within one run, which a learner that restarts would then use again."""
+    ledger = Ledger(path)
+    for life, learner, seq, version in ((0, 0, 0, 50), (0, 1, 0, 50), (1, 0, 0, 21), (2, 0, 0, 22)):
+        ledger.produced(seq, 10, [(name(seq, learner, life, life), [learner])])
+        ledger.trained([name(seq, learner, life, life)], version)
+        if life == 0:
+            ledger.undone(learner, after=20)
+    ledger.produced(1, 10, [(name(1, 0, 2, 2), [0])])
+    ledger.undone(0, after=20)
+    ledger.close()
+    assert end_life(path, "server_died", since=1) == {0: 22}
+    assert audit(path).lost == {"server_died": 10}
+    assert end_life(path, "server_died", since=0) == {0: 22, 1: 50}
 
 
 def test_one_writer_at_a_time_also_after_folding(path: Path) -> None:

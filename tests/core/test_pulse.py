@@ -54,6 +54,25 @@ def test_what_is_said_last_arrives_though_it_is_followed_by_the_end(supervisor: 
     assert heard(supervisor, 5) == [event(number) for number in range(5)]
 
 
+def test_what_is_flushed_has_left_before_the_process_can_die(supervisor: ControlServer, pulse: Pulse) -> None:
+    """Broken by a flush that doesn't wait for the thread."""
+    pulse.send(event(1))
+    began = time.monotonic()
+    pulse.flush()
+    assert time.monotonic() - began < 0.9
+    assert [message for _, message in supervisor.receive(0.0)] == [event(1)]
+
+
+def test_heartbeats_say_whether_there_is_work(endpoint: str, supervisor: ControlServer) -> None:
+    pulse = Pulse(endpoint, RUN, "learner-0", 0, 0.02)
+    working = [message.working for message in heard(supervisor, 2) if isinstance(message, Heartbeat)]
+    pulse.working = False
+    idle = [message.working for message in heard(supervisor, 4) if isinstance(message, Heartbeat)]
+    assert working[0]
+    assert not idle[-1]
+    pulse.close()
+
+
 def test_the_end_does_not_wait_for_the_next_heartbeat(pulse: Pulse) -> None:
     began = time.monotonic()
     pulse.close()

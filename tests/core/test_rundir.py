@@ -206,6 +206,12 @@ def test_the_longest_place_allowed_just_fits(made: RunDirectory, short: Path, mo
     assert len(made.endpoint("x" * 16).removeprefix("ipc://")) == 107
 
 
+def test_the_servers_lives_are_counted_in_the_manifest(made: RunDirectory) -> None:
+    before = made.read_json("manifest.json")
+    assert [made.next_life(), made.next_life()] == [1, 2]
+    assert made.read_json("manifest.json") == {**before, "life": 2}
+
+
 def test_json_is_replaced_whole(made: RunDirectory) -> None:
     made.update_processes({"zygote": 1, "learner-0": 2})
     made.update_processes({"zygote": 1})
