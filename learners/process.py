@@ -2,127 +2,159 @@
 
 Forked by the zygote, which calls `main` with a LearnerStart as JSON. It says hello to the environment server, learns
 the world's shape from the welcome, comes back with the checkpoint it was given, and answers each rollout with a policy.
-When its link was cut it says hello again.
+When to say what is answering.py's to decide; what it does to itself under a fault plan is sabotage.py's.
 """
 
 import logging
 import sys
+from collections.abc import Callable
+from math import ceil
 from pathlib import Path
+from time import monotonic
 
-from fleet.core.checkpoint import load_arrays
+import zmq
+
+from fleet.core import seeds
+from fleet.core.answering import Answer
+from fleet.core.checkpoint import SaveError, load_arrays
 from fleet.core.config import Config
 from fleet.core.config.load import load_config
 from fleet.core.counters import Counters
 from fleet.core.data_channel import DataClient
-from fleet.core.messages import Message, Policy, Rollout, Stop, Welcome
+from fleet.core.faults.resolve import resolve
+from fleet.core.messages import Event, Inject, Message, Rollout, Stop, Welcome
 from fleet.core.pulse import Pulse
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import LearnerStore
 from fleet.core.spec import Array
 from fleet.core.start import LearnerStart, read_learner_start
+from fleet.core.weather import Weather
 from learners.build import build_learner
 from learners.protocol import Learner, Meta
+from learners.sabotage import Sabotage
 
 log = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
 
 
 class LearnerProcess:
     """One incarnation. `run()` returns when the server or the supervisor says stop."""
 
     def __init__(self, start: LearnerStart, config: Config) -> None:
+        if start.doomed:
+            raise RuntimeError(f"planned: {start.name} is not to be made")
         self._start, self._config = start, config
         directory = RunDirectory.open(Path(start.directory))
-        self._store = LearnerStore(directory.learner(start.learner))
+        # As many may be newer than the last policy accepted as there is credit, and nobody comes back with those.
+        self._store = LearnerStore(directory.learner(start.learner), keep=config.run.credit + 2)
         self._saved = load_checkpoint(start)
-        self._data = DataClient(start.data_endpoint, start.run, start.learner, start.incarnation, Counters())
+        resumed = None if start.origin == "init" else self._saved
+        self._weather = Weather(int(seeds.stream(config.run.seed, "faults", start.learner).generate_state(1)[0]))
+        self._data = DataClient(
+            start.data_endpoint,
+            start.run,
+            start.learner,
+            start.incarnation,
+            Counters(),
+            version=-1 if resumed is None else int(resumed[1]["version"]),
+            weather=self._weather,
+        )
+        self._answering = self._data.answering
         self._pulse = Pulse(
             start.control_endpoint, start.run, start.name, start.incarnation, config.control.heartbeat_s
         )
-        resumed = None if start.origin == "init" else self._saved
-        self._version = -1 if resumed is None else int(resumed[1]["version"])
-        self._connections = 1
-        self._life = -1
-        self._told: tuple[tuple[int, ...], dict[str, float]] = (), {}
+        self._sabotage = make_sabotage(start, config, self._weather, self._pulse, self._data.reconnect)
+        self._poller = zmq.Poller()
+        self._poller.register(self._data.socket, zmq.POLLIN)
+        self._poller.register(self._pulse.wakeup_fd, zmq.POLLIN)
         self._stopping = False
 
     def run(self) -> None:
         """Greet, publish the first policy, then learn until told to stop."""
         try:
-            self._greet()
+            self._data.greet()
             welcome = self._await_welcome()
             if welcome is None:
                 return
-            learner = self._come_to_life(welcome)
+            learner = build_learner(self._config, welcome.spec, self._start.learner)
+            wake(learner, self._start, self._saved)
+            self._saved = None
+            self._answer(learner, welcome)
             while not self._stopping:
-                for message in self._listen(1.0):
+                for message in self._listen():
                     if isinstance(message, Rollout):
                         self._learn(learner, message)
                     elif isinstance(message, Welcome):
-                        self._come_back(learner, message)
+                        self._answer(learner, message)
         finally:
             self._pulse.close()
             self._data.close()
 
-    def _greet(self) -> None:
-        self._data.greet(self._version)
-        self._connections = max(1, self._data.connections)  # the first one made carries the first hello
-
     def _await_welcome(self) -> Welcome | None:
         while not self._stopping:
-            for message in self._listen(1.0):
+            for message in self._listen():
                 if isinstance(message, Welcome):
                     return message
         return None
 
-    def _come_to_life(self, welcome: Welcome) -> Learner:
-        """Build the learner, give it what it comes back with, and publish its first policy."""
-        learner = build_learner(self._config, welcome.spec, self._start.learner)
-        wake(learner, self._start, self._saved)
-        self._saved = None
-        self._enter(learner, welcome)
-        return learner
-
-    def _come_back(self, learner: Learner, welcome: Welcome) -> None:
-        """The link was cut: the last policy may have been on its way then."""
-        if welcome.life != self._life:
-            self._enter(learner, welcome)
-        elif welcome.accepted < learner.version:
-            self._publish(learner, *self._told)
-
-    def _enter(self, learner: Learner, welcome: Welcome) -> None:
-        """Publish the first policy of a server life; versions go on from the last that was accepted."""
-        self._life = welcome.life
-        learner.version = max(learner.version, welcome.accepted + 1)
-        self._publish(learner, (), {})
+    def _answer(self, learner: Learner, welcome: Welcome) -> None:
+        """Publish the first policy of a server life, or the last one again if the server doesn't have it."""
+        answer = self._answering.answer(welcome, monotonic())
+        if answer is Answer.ENTER:
+            learner.version = self._answering.enter(welcome, learner.version)
+            self._publish(learner, (), {})
+        elif answer is Answer.REPEAT:
+            self._data.send(self._answering.again(learner.weights(), monotonic()))
 
     def _learn(self, learner: Learner, rollout: Rollout) -> None:
-        diagnostics = learner.update(rollout.batch, self._pulse.tick)
-        save_if_due(self._config, self._store, learner, rollout.round + 1)
+        self._sabotage.at_rollout(rollout.round, monotonic())
+        diagnostics = learner.update(rollout.batch, self._sabotage.ticker(self._pulse.tick))
+        self._save(learner, rollout.round + 1)
         self._publish(learner, (rollout.seq,), diagnostics)
         self._pulse.tick()
 
-    def _publish(self, learner: Learner, rollouts: tuple[int, ...], diagnostics: dict[str, float]) -> None:
-        start = self._start
-        self._version, self._told = learner.version, (rollouts, diagnostics)
-        policy = Policy(
-            run=start.run,
-            life=self._life,
-            learner=start.learner,
-            incarnation=start.incarnation,
-            version=learner.version,
-            rollouts=rollouts,
-            weights=learner.weights(),
-            diagnostics=diagnostics,
-        )
-        self._data.send(policy)
+    def _save(self, learner: Learner, done: int) -> None:
+        """A learner goes on without a checkpoint that the disk doesn't take: nothing hangs on it but a restart."""
+        try:
+            sabotage = self._sabotage
+            save_if_due(self._config, self._store, learner, done, anyway=sabotage.must_save, half=sabotage.half_saved)
+        except SaveError as error:
+            log.warning("goes on without a checkpoint: %s", error)
+            self._pulse.send(Event(self._start.run, self._start.name, "save_failed", {"error": str(error)}))
 
-    def _listen(self, timeout_s: float) -> list[Message]:
-        """What the server sent; nothing once a stop has come, since nobody waits for an answer then."""
-        messages = self._data.receive(timeout_s)
-        if self._data.connections > self._connections:
-            self._greet()
-        self._stopping = any(isinstance(message, Stop) for message in messages + self._pulse.heard())
+    def _publish(self, learner: Learner, rollouts: tuple[int, ...], diagnostics: dict[str, float]) -> None:
+        weights = learner.weights()
+        self._data.send(self._answering.policy(learner.version, rollouts, weights, diagnostics, monotonic()))
+
+    def _listen(self) -> list[Message]:
+        """What the server sent, once something has come; nothing once a stop has, since nobody waits for an answer."""
+        self._pulse.working = False
+        self._poller.poll(ceil(1000.0 * max(0.0, self._patience())))
+        self._pulse.working = True
+        messages = self._data.receive(0.0)
+        self._data.greet_if_due()
+        commands = self._pulse.heard()
+        self._stopping = any(isinstance(message, Stop) for message in messages + commands)
+        for command in commands:
+            if isinstance(command, Inject) and not self._stopping:
+                self._sabotage.told(command.fault, command.over, monotonic())
+        self._sabotage.at_time(monotonic())
         return [] if self._stopping else messages
+
+    def _patience(self) -> float:
+        """How many seconds at most there is nothing to do but wait."""
+        due = min(self._answering.hello_at, self._weather.next_due, self._sabotage.next_end)
+        return min(_LOOK_S, due - monotonic())
+
+
+def make_sabotage(
+    start: LearnerStart, config: Config, weather: Weather, pulse: Pulse, reconnect: Callable[[], None]
+) -> Sabotage:
+    """What the config's fault plan has this incarnation do to itself."""
+    plan = [strike for strike in resolve(config) if strike.learner == start.learner]
+    new = start.incarnation == 0 and start.origin in ("fresh", "init")
+    return Sabotage(start.run, start.name, plan, weather, pulse, reconnect, new=new)
 
 
 def load_checkpoint(start: LearnerStart) -> tuple[dict[str, Array], Meta] | None:
@@ -141,10 +173,21 @@ def wake(learner: Learner, start: LearnerStart, saved: tuple[dict[str, Array], M
         learner.restore(arrays, meta)
 
 
-def save_if_due(config: Config, store: LearnerStore, learner: Learner, done: int) -> None:
-    """Write the learner's checkpoint if its own or a run snapshot's is due after `done` rounds."""
-    if learner.version % config.checkpoint.learner_every == 0 or config.snapshot_due(done):
-        store.save(learner.version, *learner.save())
+def save_if_due(
+    config: Config,
+    store: LearnerStore,
+    learner: Learner,
+    done: int,
+    *,
+    anyway: bool = False,
+    half: Callable[[], None] | None = None,
+) -> None:
+    """Write the learner's checkpoint if its own or a run snapshot's is due after `done` rounds, or else `anyway`.
+
+    Raises as `LearnerStore.save`, which says what `half` is.
+    """
+    if anyway or learner.version % config.checkpoint.learner_every == 0 or config.snapshot_due(done):
+        store.save(learner.version, *learner.save(), half=half)
 
 
 def main(text: str) -> None:

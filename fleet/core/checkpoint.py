@@ -4,11 +4,12 @@ What learners save and come back with, and what a run snapshot keeps of the worl
 stands at a fixed place near the file's start; it is taken over the whole file with 64 zeros in that place.
 """
 
+import errno
 import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +35,24 @@ class CheckpointError(BadInput):
     """A checkpoint can't be written, or the file handed in isn't one that this project wrote, whole and unchanged."""
 
 
-def save_arrays(path: Path, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
+class SaveError(CheckpointError):
+    """The disk didn't take a checkpoint, which is as it was. Whoever can do without one goes on."""
+
+
+def save_arrays(
+    path: Path, arrays: Mapping[str, Array], meta: Mapping[str, Any], *, half: Callable[[], None] | None = None
+) -> None:
     """Write `arrays` (bool, integers, floats; any shape) and `meta` (JSON) to `path`, readable by its owner alone.
 
-    Atomic: a kill leaves the file that was there or the new one. Equal content gives equal bytes.
-    Raises CheckpointError.
+    Atomic: a kill leaves the file that was there or the new one. Equal content gives equal bytes. `half` is called when
+    half of it is written. Raises CheckpointError; SaveError if it is the disk that failed.
     """
     content = _serialize(path, arrays, meta)
     content[_START : _START + 64] = hashlib.sha256(content).hexdigest().encode()
     try:
-        write_atomic(path, [memoryview(content)], 0o600)
+        write_atomic(path, [memoryview(content)], 0o600, half=half)
     except OSError as error:
-        raise CheckpointError(f"{path}: can't be written: {error.strerror}") from error
+        raise SaveError(f"{path}: can't be written: {error.strerror}") from error
 
 
 def load_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -107,7 +114,7 @@ def _read(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        reason = "it is a symlink" if path.is_symlink() else error.strerror
+        reason = "it is a symlink" if error.errno == errno.ELOOP else error.strerror
         raise CheckpointError(f"{path}: can't be opened: {reason}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

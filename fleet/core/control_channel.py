@@ -13,7 +13,8 @@ import zmq
 from fleet.core.checks import PROCESS, shown
 from fleet.core.codec import BadFrame, Buffer
 from fleet.core.counters import Counters
-from fleet.core.link import ChannelError, Link, check_run
+from fleet.core.endpoints import ChannelError
+from fleet.core.link import Link, check_run
 from fleet.core.messages import Command, Event, Gone, Heartbeat, Inject, Lost, Message, Progress, Reply, Stop
 from fleet.core.wire import MAX_HEADER, decode
 

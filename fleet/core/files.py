@@ -9,7 +9,7 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9]+-[0-9a-f]{8}\.tmp")
@@ -31,12 +31,24 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def write_atomic(path: Path, parts: Iterable[bytes | memoryview], mode: int = 0o644) -> None:
-    """Put `parts` into `path` by way of a hidden temporary file beside it. Raises OSError; then `path` is as it was."""
-    os.close(replace(path, parts, mode))
+def write_atomic(
+    path: Path, parts: Iterable[bytes | memoryview], mode: int = 0o644, *, half: Callable[[], None] | None = None
+) -> None:
+    """Put `parts` into `path` by way of a hidden temporary file beside it. Raises OSError; then `path` is as it was.
+
+    `half` is called when half of each part is written: what it raises is met as a failing disk would be.
+    """
+    os.close(replace(path, parts, mode, half=half))
 
 
-def replace(path: Path, parts: Iterable[bytes | memoryview], mode: int = 0o644, *, lock: bool = False) -> int:
+def replace(
+    path: Path,
+    parts: Iterable[bytes | memoryview],
+    mode: int = 0o644,
+    *,
+    lock: bool = False,
+    half: Callable[[], None] | None = None,
+) -> int:
     """As `write_atomic`, but hand back the descriptor, open for appending; if asked, locked before the name exists."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, mode)
@@ -44,7 +56,12 @@ def replace(path: Path, parts: Iterable[bytes | memoryview], mode: int = 0o644, 
         if lock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for part in parts:
-            write_all(descriptor, part)
+            rest = memoryview(part)
+            if half is not None:
+                write_all(descriptor, rest[: len(rest) // 2])
+                half()
+                rest = rest[len(rest) // 2 :]
+            write_all(descriptor, rest)
         os.fsync(descriptor)
         temporary.rename(path)
         sync_folder(path.parent)

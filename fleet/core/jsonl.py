@@ -63,7 +63,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"{path}, line {number}: not JSON: {error}") from error
         if not isinstance(record, dict):
             raise BadInput(f"{path}, line {number}: got {type(record).__name__}, wanted an object")

@@ -107,6 +107,15 @@ class Account:
         else:
             self._more_violations += 1
 
+    def newest(self, since: int) -> dict[int, int]:
+        """The newest version that each learner has trained in the server's lives from `since` on; none: not in it.
+
+        What was undone since counts: a version once accepted is never used for anything else within one run. Before
+        `since` the run went back to a snapshot, and its versions with it.
+        """
+        found = {learner: history.newest for learner, history in self._learners.items()}
+        return {learner: version for learner, (life, version) in found.items() if life >= since}
+
     def balance(self, *, partial_line: bool = False) -> Balance:
         """The figures now."""
         robots = {robot: Figures(**vars(figures)) for robot, figures in sorted(self._robots.items())}

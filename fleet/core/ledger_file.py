@@ -84,6 +84,10 @@ class Ledger:
         """Produced, and neither trained nor lost yet."""
         return list(self._account.outstanding)
 
+    def newest(self, since: int) -> dict[int, int]:
+        """See `Account.newest`."""
+        return self._account.newest(since)
+
     def balance(self) -> Balance:
         """The figures now."""
         return self._account.balance()
@@ -132,10 +136,24 @@ def resolve_outstanding(path: Path, why: str) -> int:
         return 0
     ledger = Ledger(path)
     try:
-        steps = ledger.balance().total.unresolved
-        ledger.lost(ledger.outstanding(), why)
+        return _resolve(ledger, why)
     finally:
         ledger.close()
+
+
+def end_life(path: Path, why: str, since: int) -> dict[int, int]:
+    """As `resolve_outstanding`, of a run that goes on; returns `Account.newest(since)`. Raises LedgerError."""
+    ledger = Ledger(path)
+    try:
+        _resolve(ledger, why)
+        return ledger.newest(since)
+    finally:
+        ledger.close()
+
+
+def _resolve(ledger: Ledger, why: str) -> int:
+    steps = ledger.balance().total.unresolved
+    ledger.lost(ledger.outstanding(), why)
     return steps
 
 
@@ -145,7 +163,7 @@ def _take_in(account: Account, content: bytes) -> bool:
     for number, text in enumerate(whole.splitlines(), 1):
         try:
             account.apply(json.loads(text))
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             account.violate(f"line {number} is no ledger line: {error!r:.200}")
     return len(whole) < len(content)
 

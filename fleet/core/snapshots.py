@@ -4,16 +4,16 @@ A run snapshot is one round's folder whose manifest was renamed into place last;
 """
 
 import json
-import math
 import os
 import re
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet.core.checkpoint import CheckpointError, load_arrays, save_arrays
+from fleet.core.checkpoint import CheckpointError, SaveError, load_arrays, save_arrays
 from fleet.core.files import sweep_temporaries, sync_folder, write_atomic
 from fleet.core.jsonl import plain
 from fleet.core.spec import Array
@@ -54,20 +54,35 @@ class LearnerStore:
         found = (_CHECKPOINT.fullmatch(entry.name) for entry in self.folder.iterdir())
         return sorted(int(match[1]) for match in found if match)
 
-    def save(self, version: int, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> Path:
+    def save(
+        self,
+        version: int,
+        arrays: Mapping[str, Array],
+        meta: Mapping[str, Any],
+        *,
+        half: Callable[[], None] | None = None,
+    ) -> Path:
         """Write one, then drop what is over the number kept. Raises CheckpointError, and then all is as it was.
 
-        Only for the learner itself: the first save sweeps what its earlier lives left half written.
+        That is a SaveError if it is the disk that failed. `half` is called when half of it is written. Only for the
+        learner itself: the first save sweeps what its earlier lives left half written.
         """
         path = self.path(version)
-        if not self._swept:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            sweep_temporaries(self.folder)
-            self._swept = True
-        save_arrays(path, arrays, meta)
+        self._sweep()
+        save_arrays(path, arrays, meta, half=half)
         for old in self.versions()[: -self._keep]:
             self.path(old).unlink(missing_ok=True)
         return path
+
+    def _sweep(self) -> None:
+        if self._swept:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            sweep_temporaries(self.folder)
+        except OSError as error:
+            raise SaveError(f"{self.folder}: can't be made: {error.strerror}") from error
+        self._swept = True
 
     def load(self, version: int) -> Checkpoint:
         """That one. Raises CheckpointError."""
@@ -115,7 +130,7 @@ class Snapshot:
         """What its evaluation found, if it had one."""
         evaluation = self.manifest.get("evaluation")
         score = evaluation.get("score") if isinstance(evaluation, dict) else None
-        return float(score) if isinstance(score, int | float) and math.isfinite(score) else None
+        return float(score) if isinstance(score, int | float) and abs(score) <= sys.float_info.max else None
 
 
 class SnapshotStore:
@@ -222,12 +237,12 @@ class SnapshotStore:
         try:
             manifest = json.loads((folder / MANIFEST).read_bytes())
             files = dict(manifest["files"])
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(f"{folder / MANIFEST}: can't be used: {error!r}") from error
+            sizes = {name: _size(folder / name) for name in files}
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise CheckpointError(f"{folder / MANIFEST}: can't be used: {error!r:.200}") from error
         for name, size in files.items():
-            file = folder / name
-            if not file.is_file() or file.stat().st_size != size:
-                raise CheckpointError(f"{file}: missing or not of {size} bytes as its manifest says")
+            if sizes[name] != size:
+                raise CheckpointError(f"{folder / name}: missing or not of {size} bytes as its manifest says")
         return Snapshot(round_, folder, manifest)
 
 
@@ -250,6 +265,11 @@ def link_into(snapshot: Path, file: Path, name: str) -> Path:
     except OSError as error:
         raise CheckpointError(f"{file}: can't be put into {snapshot}: {error.strerror}") from error
     return target
+
+
+def _size(file: Path) -> int | None:
+    """Bytes of a file; None if it is none. Raises OSError if its name can't be one."""
+    return file.stat().st_size if file.is_file() else None
 
 
 def _remove(folder: Path) -> None:

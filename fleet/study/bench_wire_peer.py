@@ -26,7 +26,7 @@ def learn(endpoint: str, run: str, shapes: Mapping[str, Sequence[int]], figures:
     def publish(life: int, version: int, rollouts: tuple[int, ...]) -> None:
         client.send(Policy(run, life, 0, 0, version, rollouts, weights, diagnostics))
 
-    client.greet(-1)
+    client.greet()
     going = True
     while going:
         for message in client.receive(1.0):
