@@ -4,7 +4,7 @@ Acting sits beside the world because a message per robot per step would cost mor
 are made afresh, since the wire may still be sending the last round's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from actors.acting import uniforms
 from actors.stacked import StackedPolicy
-from env_server.protocol import World
+from env_server.afflictions import Afflictions, Troubles
+from env_server.protocol import Body, World
+from fleet.core.seeds import stream
 from fleet.core.spec import Array, RolloutBatch
 
 
@@ -61,7 +63,11 @@ class Round:
 
 
 class Collector:
-    """Steps `world` under `policy`, round by round; keeps the current observation and the running returns."""
+    """Steps `world` under `policy`, round by round; keeps the current observation and the running returns.
+
+    Robots can be afflicted: what they see and do then goes through an `Afflictions`. What a rollout holds is what the
+    robot saw and what its policy chose, not what was there and what came of it.
+    """
 
     def __init__(self, world: World, policy: StackedPolicy, seed: int, steps: int) -> None:
         self.world = world
@@ -71,11 +77,27 @@ class Collector:
         spec = world.spec
         self._obs: Array = np.zeros((spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype)
         self._returns = np.zeros((spec.robots, spec.worlds), np.float64)
+        self._afflicted: Afflictions | None = None
         self.episode_returns: list[npt.NDArray[np.float64]] = []
 
-    def reset(self) -> None:
-        """Start every copy afresh from the run's seed."""
-        self.world.reset(self._seed, self._obs)
+    def reset(self, life: int = 0) -> None:
+        """Start every copy afresh from the run's seed; a later life of the server has episodes of its own."""
+        seed = int(stream(self._seed, "life", life).generate_state(1, np.uint64)[0] >> 1) if life else self._seed
+        self.world.reset(seed, self._obs)
+
+    def suffer(self, afflictions: Afflictions, bodies: Mapping[int, Body]) -> None:
+        """From now on the robots are afflicted so, and `bodies` are off; all others are as they should be.
+
+        Between two rounds. Whoever sees sees at once what has changed; whoever is frozen keeps what it saw last.
+        """
+        before = self._obs.copy()
+        for robot, now in enumerate(self.world.bodies):
+            wanted = bodies.get(robot, "online")
+            if wanted != now:
+                self.world.set_body(robot, wanted)
+        self.world.observe(self._obs)
+        afflictions.blinded(self._obs, before)
+        self._afflicted = afflictions or None
 
     def collect(self, number: int, stop: Callable[[], bool] = lambda: False) -> Round:
         """Round `number`: T steps, fewer if `stop()` turns true between two steps (`Round.steps` says how many)."""
@@ -92,20 +114,25 @@ class Collector:
         )
         taken.obs[:, 0] = self._obs
         drawn = uniforms(self._seed, range(spec.robots), number, steps, spec.worlds)
+        troubles = self._afflicted.draw(self._seed, number, steps, spec.worlds) if self._afflicted else None
         self.episode_returns = []
         for step in range(steps):
             if stop():
                 taken.steps = step
                 break
-            self._step(taken, step, drawn[step])
+            self._step(taken, step, drawn[step], troubles)
         self._obs = taken.obs[:, taken.steps].copy()
         return taken
 
-    def _step(self, taken: Round, step: int, drawn: npt.NDArray[np.float32]) -> None:
+    def _step(self, taken: Round, step: int, drawn: npt.NDArray[np.float32], troubles: Troubles | None) -> None:
         began = perf_counter()
         actions, log_probs = self.policy.act(taken.obs[:, step], drawn)
         acted = perf_counter()
-        result = self.world.step(actions, taken.obs[:, step + 1])
+        done = actions if troubles is None else troubles.done(actions, step)
+        result = self.world.step(done, taken.obs[:, step + 1])
+        final_obs = result.final_obs
+        if self._afflicted is not None:
+            final_obs = self._blind(taken, step, final_obs)
         taken.acting_s += acted - began
         taken.world_s += perf_counter() - acted
         taken.actions[:, step] = actions
@@ -116,11 +143,21 @@ class Collector:
         self._returns += result.rewards
         cut = result.truncated & ~result.terminated
         if cut.any():
-            taken.finals.append((result.final_obs[cut], np.concatenate([[0], cut.sum(axis=1).cumsum()])))
+            taken.finals.append((final_obs[cut], np.concatenate([[0], cut.sum(axis=1).cumsum()])))
         ended = result.terminated | result.truncated
         if ended.any():
             self.episode_returns.append(self._returns[ended])
             self._returns[ended] = 0.0
+
+    def _blind(self, taken: Round, step: int, final_obs: Array) -> Array:
+        """Have the blind see nothing of what the step led to; gives what they make of how episodes ended."""
+        assert self._afflicted is not None
+        if not self._afflicted.blind:
+            return final_obs
+        self._afflicted.blinded(taken.obs[:, step + 1], taken.obs[:, step])
+        final_obs = final_obs.copy()
+        self._afflicted.blinded(final_obs, taken.obs[:, step])
+        return final_obs
 
     def state(self) -> dict[str, Array]:
         """What a snapshot keeps: the world's state under `world.`, the current observation and the running returns."""

@@ -1,5 +1,6 @@
 """Evaluation: the current policies on fresh episodes, without learning. Beside the run's own world, never in it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,11 +48,12 @@ def evaluate(
     episodes: int,
     greedy: bool = False,
     offline: dict[int, Body] | None = None,
+    tick: Callable[[], object] = lambda: None,
 ) -> Evaluation:
     """Play `episodes` whole episodes side by side, each in its own copy.
 
     `offline` robots are off from the start. Draws depend on `seed` alone, so that two policies evaluated with the same
-    seed meet the same episodes.
+    seed meet the same episodes. `tick` is called with each step.
     """
     arena = make_world(world.model_copy(update={"worlds": episodes, "stagger": False}))
     spec = arena.spec
@@ -70,6 +72,7 @@ def evaluate(
         else:
             actions, _ = policy.act(obs, draw.random((spec.robots, episodes), dtype=np.float32))
         returns += arena.step(actions, obs).rewards
+        tick()
     delivered = arena.metrics()["deliveries_by_copy"].sum(axis=0)  # (N, K) to (K,)
     rate = delivered / (spec.robots * world.max_steps) * 1000.0
     return Evaluation(returns.mean(axis=0), rate)

@@ -3,22 +3,43 @@
 The environment server and the single-process reference both end their rounds here.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from env_server.collect import Collector, Round
+from env_server.dealt import Dealt
 from env_server.evaluate import evaluate
-from env_server.record import Dealt, Figures, Recorder
+from env_server.record import Figures, Recorder
 from env_server.snapshot import take_snapshot
+from fleet.core.checkpoint import CheckpointError
 from fleet.core.config import Config
 from fleet.core.rundir import RunDirectory
+from fleet.core.snapshots import SnapshotStore
+
+log = logging.getLogger(__name__)
 
 
 class Milestones:
-    """Ends rounds. All that is written goes to the run's directory."""
+    """Ends rounds. All that is written goes to the run's directory.
 
-    def __init__(self, directory: RunDirectory, config: Config, collector: Collector, recorder: Recorder) -> None:
+    `tick` is called with each step of an evaluation. A snapshot that can't be written, on a full disk perhaps, is told
+    to `failed` and left out: the run goes on, and the next one may succeed. Without `failed` it is an error.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        config: Config,
+        collector: Collector,
+        recorder: Recorder,
+        *,
+        tick: Callable[[], object] = lambda: None,
+        failed: Callable[[int, str], None] | None = None,
+    ) -> None:
         self._directory, self._config = directory, config
         self._collector, self._recorder = collector, recorder
+        self._tick, self._failed = tick, failed
 
     def finish(
         self, number: int, taken: Round, dealt: Dealt, times: Mapping[str, float], versions: Mapping[int, int]
@@ -28,9 +49,20 @@ class Milestones:
         evaluation = self._evaluate(done)
         figures = self._recorder.round_done(number, taken, dealt, times, evaluation)
         if self._config.snapshot_due(done):
-            steps = self._recorder.agent_steps
-            take_snapshot(self._directory, self._config, done, self._collector, versions, steps, evaluation)
+            self._snapshot(done, versions, evaluation)
         return figures
+
+    def _snapshot(self, done: int, versions: Mapping[int, int], evaluation: Mapping[str, float]) -> None:
+        steps = self._recorder.agent_steps
+        try:
+            take_snapshot(self._directory, self._config, done, self._collector, versions, steps, evaluation)
+        except (CheckpointError, OSError) as error:
+            if self._failed is None:
+                raise
+            log.warning("no snapshot after %d rounds: %s", done, error)
+            with suppress(OSError):
+                SnapshotStore(self._directory.snapshots, self._config.checkpoint.keep).prune()
+            self._failed(done, str(error))
 
     def _evaluate(self, done: int) -> dict[str, float]:
         settings = self._config.eval
@@ -38,4 +70,5 @@ class Milestones:
             return {}
         seed, world = self._config.run.seed, self._config.world
         policy = self._collector.policy
-        return evaluate(world, policy, seed, episodes=settings.episodes, greedy=settings.greedy).figures()
+        played = evaluate(world, policy, seed, episodes=settings.episodes, greedy=settings.greedy, tick=self._tick)
+        return played.figures()

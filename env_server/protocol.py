@@ -42,12 +42,24 @@ class World(Protocol):
         """Apply `actions` (N, E), write the next observations into `out` (N, E, D); ended copies are reset."""
         ...
 
+    def observe(self, out: Array) -> None:
+        """Write the present observations into `out` (N, E, D), after `set_state` or `set_body`."""
+        ...
+
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        """What each robot's body is."""
+        ...
+
     def set_body(self, robot: int, body: Body) -> None:
         """Take a robot off in every copy (stalled: an obstacle; towed: off the floor), or put it back online."""
         ...
 
     def metrics(self) -> Mapping[str, npt.NDArray[np.int64]]:
-        """Counters since the world was made, per robot: at least `deliveries` (N,) and `deliveries_by_copy` (N, E)."""
+        """Counters since the world was made, per robot: at least `deliveries` (N,) and `deliveries_by_copy` (N, E).
+
+        `illegal` (N,), if there is one, counts actions outside the space; the world must take such a one for none.
+        """
         ...
 
     def state(self) -> dict[str, Array]:

@@ -1,24 +1,20 @@
 """What a round looked like, as figures: one line of metrics.jsonl, and the progress that the supervisor shows."""
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import numpy.typing as npt
 
 from env_server.collect import Collector, Round
-from fleet.core.jsonl import BoundedJsonl
+from env_server.dealt import Dealt
+from fleet.core.jsonl import BoundedJsonl, read_jsonl
+
+log = logging.getLogger(__name__)
 
 Figures = dict[str, float | int | str | bool]
-
-
-@dataclass(frozen=True)
-class Dealt:
-    """What became of one round's agent-steps when they were dealt out to the learners."""
-
-    sent: int
-    withheld: int
-    online: int
 
 
 class Recorder:
@@ -29,7 +25,9 @@ class Recorder:
         self._metrics = metrics
         self._collector = collector
         self._rounds = rounds
-        self._deliveries = collector.world.metrics()["deliveries"].copy()
+        counted = collector.world.metrics()
+        self._deliveries = counted["deliveries"].copy()
+        self._illegal = _illegal(counted)
         self._diagnostics: dict[int, Mapping[str, float]] = {}
         self._began = perf_counter()
         self._trained = 0
@@ -53,12 +51,16 @@ class Recorder:
 
         Seconds are this round's, deliveries are per robot per 1,000 steps, `episode_return` is the mean over the
         robots' episodes that ended in the round (absent when none did; with `stagger` a copy's first is a short one).
+        `illegal_actions`, absent if there was none, are what the world was given and has no meaning there.
+
+        A line that can't be written is left out: the record of a round isn't worth the run.
         """
         now = perf_counter()
         wall, self._began = now - self._began, now
         spec = self._collector.world.spec
         self.agent_steps += taken.steps * spec.robots * spec.worlds
-        deliveries = self._collector.world.metrics()["deliveries"]
+        counted = self._collector.world.metrics()
+        deliveries, illegal = counted["deliveries"], _illegal(counted)
         per_robot = (deliveries - self._deliveries) / (taken.steps * spec.worlds) * 1000.0
         self._deliveries = deliveries.copy()
         figures: Figures = {
@@ -79,9 +81,25 @@ class Recorder:
         }
         if self._collector.episode_returns:
             figures["episode_return"] = float(np.concatenate(self._collector.episode_returns).mean())
+        if illegal > self._illegal:
+            figures["illegal_actions"] = illegal - self._illegal
+        self._illegal = illegal
         figures.update({f"eval_{name}": value for name, value in evaluation.items()})
         learners = {str(learner): dict(values) for learner, values in sorted(self._diagnostics.items())}
         robots = [round(float(value), 3) for value in per_robot]
-        self._metrics.append({**figures, "deliveries": robots, "learners": learners})
+        try:
+            self._metrics.append({**figures, "deliveries": robots, "learners": learners})
+        except OSError as error:
+            log.warning("round %d is missing in the record: %s", number + 1, error)
         self._diagnostics, self._trained, self._lags = {}, 0, []
         return figures
+
+
+def recorded(metrics: Path) -> tuple[int, int]:
+    """Rounds and agent-steps done as of the last line in metrics.jsonl; (0, 0) without one. Raises BadInput."""
+    lines = read_jsonl(metrics) if metrics.exists() else []
+    return (int(lines[-1]["round"]), int(lines[-1]["agent_steps"])) if lines else (0, 0)
+
+
+def _illegal(counted: Mapping[str, npt.NDArray[np.int64]]) -> int:
+    return int(counted["illegal"].sum()) if "illegal" in counted else 0

@@ -1,28 +1,62 @@
 """The environment server's learners: their sessions, the policies they send, and the ledger lines about all of it.
 
-Knows no sockets: the server hands it messages, and sends what it gives back.
+Knows no sockets, no world and no networks: the server hands it messages and rounds, and sends what it gives back.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Protocol
 
-from actors.stacked import ActorError, StackedPolicy
-from env_server.collect import Round
+import numpy as np
+import numpy.typing as npt
+
+from env_server.dealt import Dealt
 from env_server.pacing import Standing
-from env_server.record import Dealt, Recorder
 from fleet.core.ledger import RolloutName
 from fleet.core.ledger_file import Ledger
 from fleet.core.messages import Hello, Policy, Rollout, Welcome
 from fleet.core.session import Outstanding, Phase, Refused, Session
-from fleet.core.spec import WorldSpec
+from fleet.core.spec import RolloutBatch, WorldSpec
 
 log = logging.getLogger(__name__)
 
 Send = Callable[[Rollout], bool]
+LEFT = "left"
+"""The reason for giving up a learner whose robots have left the floor."""
+
+
+class Taken(Protocol):
+    """A round's worth of steps; `collect.Round` is one."""
+
+    steps: int
+
+    def rollout(self, robots: Sequence[int]) -> RolloutBatch:
+        """These robots' part of it."""
+        ...
+
+
+class Actors(Protocol):
+    """What acts with the policies; `StackedPolicy` is one."""
+
+    def load(self, robots: Sequence[int], weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Act with these weights from now on."""
+        ...
+
+
+class Hearer(Protocol):
+    """Who is told of what was learned; a `Recorder` is one."""
+
+    def learned(self, learner: int, agent_steps: int, lag: int, diagnostics: Mapping[str, float]) -> None:
+        """A learner's policy was accepted: it trained `agent_steps`, on data `lag` versions old."""
+        ...
 
 
 class Roster:
-    """The sessions of all learners of one server life. `groups[k]` are the robots of learner k."""
+    """The sessions of all learners of one server life. `groups[k]` are the robots of learner k.
+
+    By learner, what the life before this one knew: `fences`, `accepted` and `gone`, as `Session` has them; `accepted`
+    less one, since the weights of its last version are published again.
+    """
 
     def __init__(
         self,
@@ -34,21 +68,34 @@ class Roster:
         credit: int,
         *,
         lockstep: bool,
+        fences: Mapping[int, int] | None = None,
+        accepted: Mapping[int, int] | None = None,
+        gone: Collection[int] = (),
     ) -> None:
         self.groups = groups
-        self.sessions = [Session(run, life, learner, credit) for learner in range(len(groups))]
+        dead, known = fences or {}, accepted or {}
+        self.sessions = [
+            Session(run, life, k, credit, known.get(k, -1), fence=dead.get(k, -1), gone=k in gone)
+            for k in range(len(groups))
+        ]
+        # A life before this one has accepted one version more, which may be published again.
+        self._newest = {learner: version + 1 for learner, version in known.items()}
+        self._left: set[int] = set()
         self._run, self._life, self._spec, self._ledger = run, life, spec, ledger
         self._lockstep = lockstep
 
-    def standing(self) -> list[Standing]:
-        """What pacing needs to know of each learner."""
-        return [self._standing(session) for session in self.sessions]
+    def standing(self, offline: Collection[int] = ()) -> list[Standing]:
+        """What pacing needs to know of each learner; one whose robots are all `offline` has nothing to learn from."""
+        return [self._standing(session, offline) for session in self.sessions]
 
-    def _standing(self, session: Session) -> Standing:
+    def _standing(self, session: Session, offline: Collection[int]) -> Standing:
         if session.phase is Phase.GONE:
             return Standing.GONE
         if session.phase is not Phase.READY:
-            return Standing.ABSENT
+            away = session.phase is Phase.ABSENT and not session.expected
+            return Standing.AWAY if away else Standing.ABSENT
+        if not self._online(session, offline) and not (self._lockstep and session.outstanding):
+            return Standing.AWAY
         free = not session.outstanding if self._lockstep else session.can_send
         return Standing.READY if free else Standing.BUSY
 
@@ -63,31 +110,33 @@ class Roster:
             log.warning("hello of learner %d/%d refused: %s", hello.learner, hello.incarnation, answer.text)
             return None
         self._lost(hello.learner, answer.lost, answer.reason)
-        if not again and session.accepted > hello.version:
+        newest = max(session.accepted, self._newest.get(hello.learner, -1))
+        if not again and newest > hello.version:
             self._ledger.undone(hello.learner, after=hello.version)
+        return self.welcome(session)
+
+    def welcome(self, session: Session) -> Welcome:
+        """The answer to the session's last hello; said again, it asks for what the learner owes."""
         return Welcome(
             run=self._run,
             life=self._life,
-            learner=hello.learner,
-            incarnation=hello.incarnation,
+            learner=session.learner,
+            incarnation=session.incarnation,
             accepted=session.accepted,
-            robots=self.groups[hello.learner],
+            robots=self.groups[session.learner],
             spec=self._spec,
-            greeting=hello.greeting,
+            greeting=session.greeting,
         )
 
-    def take(self, policy: Policy, actors: StackedPolicy, recorder: Recorder) -> bool:
-        """Act with a learner's policy from now on, unless it is old, from an earlier life or not for these networks."""
+    def take(self, policy: Policy, actors: Actors, recorder: Hearer) -> bool:
+        """Act with a learner's policy from now on, unless it is old, from an earlier life or names what it may not.
+
+        That its weights are for the actors' networks is for the caller to see to; what isn't is `spoiled`.
+        """
         if not self._known(policy.learner):
             return False
         session = self.sessions[policy.learner]
         before = session.accepted
-        try:
-            actors.check(policy.weights)
-        except ActorError as error:
-            log.warning("policy %d of learner %d refused: %s", policy.version, policy.learner, error)
-            self._lost(policy.learner, self._take_back(session, policy), "policy_refused")
-            return False
         answer = session.accept(policy)
         if isinstance(answer, Refused):
             log.warning("policy %d of learner %d refused: %s", policy.version, policy.learner, answer.text)
@@ -100,17 +149,24 @@ class Roster:
         actors.load(self.groups[policy.learner], policy.weights)
         return True
 
-    def deal(self, number: int, taken: Round, versions: Sequence[int], send: Send) -> Dealt:
+    def spoiled(self, learner: int, incarnation: int) -> int:
+        """A message from there couldn't be used; how many in a row that makes, 0 if it is of no current incarnation."""
+        return self.sessions[learner].spoil(incarnation) if learner < len(self.sessions) else 0
+
+    def deal(
+        self, number: int, taken: Taken, versions: Sequence[int], send: Send, offline: Collection[int] = ()
+    ) -> Dealt:
         """Give each learner with credit its part of the round; count the others' as withheld.
 
-        `versions[k]` is the version of learner k's policy that acted. The ledger says what is produced before anything
-        is sent.
+        `versions[k]` is the version of learner k's policy that acted; the bodies of the robots `offline` were off. The
+        ledger says what is produced before anything is sent.
         """
         each = taken.steps * self._spec.worlds
-        willing = [session for session in self.sessions if session.can_send]
-        sent = [(s, s.sent(number, self.groups[s.learner], each, versions[s.learner])) for s in willing]
-        self._ledger.produced(number, each, [(self._rollout(s, seq), self.groups[s.learner]) for s, seq in sent])
-        withheld = self._withhold(number, each, set(willing))
+        willing = [(session, self._online(session, offline)) for session in self.sessions if session.can_send]
+        sent = [(s, s.sent(number, robots, each, versions[s.learner])) for s, robots in willing if robots]
+        self._ledger.produced(number, each, [(self._rollout(s, seq), s.outstanding[seq].robots) for s, seq in sent])
+        served = {robot for _, robots in willing for robot in robots}
+        withheld = self._withhold(number, each, served, offline)
         agent_steps = 0
         for session, seq in sent:
             message = self._message(session, seq, number, taken)
@@ -118,20 +174,24 @@ class Roster:
                 agent_steps += len(message.batch.robots) * each
             else:
                 self._lost(session.learner, [session.withdraw(seq)], "unreachable")
-        return Dealt(sent=agent_steps, withheld=withheld, online=sum(len(self.groups[s.learner]) for s in willing))
+        return Dealt(sent=agent_steps, withheld=withheld, online=sum(len(robots) for _, robots in willing))
 
-    def withhold_all(self, number: int, taken: Round, reason: str) -> None:
+    def withhold_all(self, number: int, taken: Taken, reason: str) -> None:
         """The round's steps go to nobody."""
         each = taken.steps * self._spec.worlds
         if each:
             self._ledger.withheld(number, [robot for group in self.groups for robot in group], each, reason)
 
-    def lose(self, learner: int, incarnation: int, reason: str) -> None:
-        """That incarnation is dead: fence it, and account for what it held."""
-        self._lost(learner, self.sessions[learner].lose(incarnation, reason), reason)
+    def lose(self, learner: int, incarnation: int, reason: str) -> tuple[Outstanding, ...]:
+        """That incarnation is dead: fence it, and account for what it held, which is returned."""
+        held = self.sessions[learner].lose(incarnation, reason)
+        self._lost(learner, held, reason)
+        return held
 
     def give_up(self, learner: int, reason: str) -> None:
-        """The learner won't come back; its robots drive on with the last policy."""
+        """The learner won't come back: it has `left`, or else its robots drive on with the last policy."""
+        if reason == LEFT:
+            self._left.add(learner)
         self._lost(learner, self.sessions[learner].give_up(), reason)
 
     def lose_all(self, reason: str) -> None:
@@ -150,17 +210,31 @@ class Roster:
         """Whether no learner will ever train again."""
         return all(session.phase is Phase.GONE for session in self.sessions)
 
-    def _withhold(self, number: int, each: int, served: set[Session]) -> int:
-        reasons = {Phase.READY: "no_credit", Phase.GONE: "learner_gone"}
+    def _online(self, session: Session, offline: Collection[int]) -> tuple[int, ...]:
+        group = self.groups[session.learner]
+        return tuple(robot for robot in group if robot not in offline) if offline else group
+
+    def _withhold(self, number: int, each: int, served: set[int], offline: Collection[int]) -> int:
         count = 0
         for session in self.sessions:
-            if session not in served:
-                robots = self.groups[session.learner]
-                self._ledger.withheld(number, robots, each, reasons.get(session.phase, "no_learner"))
+            by_reason: dict[str, list[int]] = {}
+            for robot in self.groups[session.learner]:
+                if robot not in served:
+                    by_reason.setdefault(self._why(session, robot in offline), []).append(robot)
+            for why, robots in by_reason.items():
+                self._ledger.withheld(number, robots, each, why)
                 count += len(robots) * each
         return count
 
-    def _message(self, session: Session, seq: int, number: int, taken: Round) -> Rollout:
+    def _why(self, session: Session, is_offline: bool) -> str:
+        """Why nobody gets a robot's steps."""
+        if session.phase is Phase.GONE:
+            return LEFT if session.learner in self._left else "learner_gone"
+        if session.phase is Phase.READY:
+            return "offline" if is_offline else "no_credit"
+        return "no_learner" if session.expected or session.phase is Phase.GREETED else "learner_away"
+
+    def _message(self, session: Session, seq: int, number: int, taken: Taken) -> Rollout:
         return Rollout(
             run=self._run,
             life=self._life,
@@ -169,14 +243,8 @@ class Roster:
             seq=seq,
             round=number,
             version=session.outstanding[seq].version,
-            batch=taken.rollout(self.groups[session.learner]),
+            batch=taken.rollout(session.outstanding[seq].robots),
         )
-
-    def _take_back(self, session: Session, policy: Policy) -> list[Outstanding]:
-        """What a policy that can't be used was learned from; else its learner would have no credit for ever."""
-        if (policy.life, policy.incarnation) != (self._life, session.incarnation):
-            return []
-        return [session.withdraw(seq) for seq in policy.rollouts if seq in session.outstanding]
 
     def _lost(self, learner: int, items: Iterable[Outstanding], reason: str) -> None:
         self._ledger.lost([self._name(learner, item) for item in items], reason)

@@ -3,7 +3,8 @@
     python -m env_server.server < ServerStart as JSON
 
 Policies come in over the data link and rollouts go out over it. The supervisor says over the control link who has died
-or won't come back, and when to stop. Metrics, ledger and the world's part of the snapshots are written here.
+or won't come back, which faults begin, and when to stop; the run's plan it resolves itself. Metrics, ledger and the
+world's part of the snapshots are written here.
 """
 
 import logging
@@ -11,33 +12,40 @@ import math
 import sys
 from pathlib import Path
 from time import monotonic, perf_counter
+from typing import Any
 
 import zmq
 
 from actors.stacked import StackedPolicy
+from env_server.answers import Answers
 from env_server.collect import Collector, Round
+from env_server.dealt import Dealt
 from env_server.errors import ServerError
+from env_server.faults import Faults
+from env_server.harness import Harness
 from env_server.milestones import Milestones
 from env_server.pacing import Pace
-from env_server.record import Dealt, Recorder
+from env_server.record import Recorder, recorded
 from env_server.roster import Roster
-from env_server.snapshot import restore_world
+from env_server.snapshot import load_last, restore_world
 from env_server.worlds import make_world
 from fleet.core.config import Config, robot_groups
 from fleet.core.config.load import load_config
 from fleet.core.counters import Counters
 from fleet.core.data_channel import DataServer
+from fleet.core.faults.resolve import resolve
 from fleet.core.jsonl import BoundedJsonl
 from fleet.core.ledger_file import Ledger
-from fleet.core.messages import Event, Gone, Hello, Lost, Message, Policy, Progress, Rollout, Stop
+from fleet.core.messages import Event, Gone, Inject, Lost, Message, Progress, Stop
 from fleet.core.orphan import die_with_parent, watch
 from fleet.core.pulse import Pulse
 from fleet.core.rundir import RunDirectory
+from fleet.core.session import Phase
 from fleet.core.start import ServerStart, read_server_start
 
-log = logging.getLogger(__name__)
-
 DRAIN_S = 2.0
+STRUCK_S = 10.0
+"""How long a server that the plan has killed waits for that."""
 NAME = "env_server"
 
 
@@ -47,53 +55,95 @@ class EnvironmentServer:
     def __init__(self, start: ServerStart, config: Config) -> None:
         self._start, self._config = start, config
         self._directory = RunDirectory.open(Path(start.directory))
+        self._counters = Counters()
+        self._stopping = ""
+        self._waited = 0.0
         world = make_world(config.world)
+        groups = robot_groups(config.mapping, world.spec.robots)
         self._actors = StackedPolicy(world.spec, config.network)
         self._collector = Collector(world, self._actors, config.run.seed, config.learner.rollout_steps)
-        self._round, agent_steps = self._begin()
-        self._first = self._round
+        self._first, agent_steps = self._begin()
+        self._pulse = Pulse(start.control_endpoint, start.run, NAME, start.life, config.control.heartbeat_s)
         metrics = BoundedJsonl(self._directory.metrics, digits=6)
         self._recorder = Recorder(metrics, self._collector, config.run.rounds, agent_steps)
-        self._milestones = Milestones(self._directory, config, self._collector, self._recorder)
+        self._milestones = Milestones(
+            self._directory,
+            config,
+            self._collector,
+            self._recorder,
+            tick=self._pulse.tick,
+            failed=lambda done, error: self._tell("snapshot_failed", {"round": done, "error": error}),
+        )
         self._ledger = Ledger(self._directory.ledger)
         self._pace = Pace(config.run.pacing == "lockstep", config.run.quorum, config.run.patience_s)
         self._roster = Roster(
             start.run,
             start.life,
-            robot_groups(config.mapping, world.spec.robots),
+            groups,
             world.spec,
             self._ledger,
             config.run.credit,
             lockstep=self._pace.lockstep,
+            fences={int(learner): incarnation for learner, incarnation in start.fences.items()},
+            accepted={int(learner): version for learner, version in start.accepted.items()},
+            gone=start.gone,
         )
-        self._counters = Counters()
+        self._harness = Harness(
+            Faults(resolve(config), self._first),
+            self._roster,
+            self._collector,
+            self._tell,
+            self._first,
+            restored=start.snapshot is not None,
+            replaces=start.goes_on_at is not None,
+        )
+        if self._first:
+            silent = [s.learner for s in self._roster.sessions if s.phase is Phase.GONE or not s.expected]
+            load_last(self._directory, silent, groups, self._actors)
         self._data = DataServer(start.data_endpoint, start.run, self._counters)
-        self._pulse = Pulse(start.control_endpoint, start.run, NAME, start.life, config.control.heartbeat_s)
-        self._stopping = ""
-        self._waited = 0.0
+        self._answers = Answers(self._data, self._roster, self._actors, self._recorder, self._harness, self._tell)
         self._poller = zmq.Poller()
         self._poller.register(self._data.socket, zmq.POLLIN)
         self._poller.register(self._pulse.wakeup_fd, zmq.POLLIN)
 
     def _begin(self) -> tuple[int, int]:
-        if self._start.snapshot is None:
-            self._collector.reset()
-            return 0, 0
-        return restore_world(Path(self._start.snapshot), self._collector)
+        """Put the world where it goes on; rounds and agent-steps that the run has done.
+
+        A life that takes another's place may find a round in the record that the supervisor hasn't heard of.
+        """
+        start = self._start
+        replaces = start.goes_on_at is not None
+        if start.snapshot is None:
+            self._collector.reset(start.life if replaces else 0)
+            done = 0, 0
+        else:
+            done = restore_world(Path(start.snapshot), self._collector)
+        if start.goes_on_at is None:
+            return done
+        return max((start.goes_on_at, start.agent_steps), recorded(self._directory.metrics))
 
     def run(self) -> None:
         """All rounds, then a clean end: nothing outstanding, the learners told to stop."""
         try:
-            while self._round < self._config.run.rounds and self._await_start():
+            while self._harness.round < self._config.run.rounds and self._await_round():
                 self._one_round()
-            self._pulse.send(Event(self._start.run, NAME, "draining", {}))  # learners that leave now are not dead
+            self._tell("draining", {})  # learners that leave now are not dead
             self._settle()
         finally:
             self._close()
 
+    def _await_round(self) -> bool:
+        """Wait for the next round, its first faults included; False if the run is to stop instead."""
+        self._waited = 0.0
+        self._harness.arrive()
+        if not self._await_start():
+            return False
+        return not self._harness.begin("before") or self._await_start()
+
     def _one_round(self) -> None:
-        number = self._round
+        number = self._harness.round
         waited = self._waited
+        offline = self._harness.settle()
         versions = [session.accepted for session in self._roster.sessions]
         taken = self._collector.collect(number, self._stop_heard)
         if not self._pace.lockstep:
@@ -102,11 +152,11 @@ class EnvironmentServer:
             self._roster.withhold_all(number, taken, "stopped")
             return
         began = perf_counter()
-        dealt = self._roster.deal(number, taken, versions, self._send)
+        dealt = self._roster.deal(number, taken, versions, self._answers.send, offline)
         times = {"sending": perf_counter() - began, "waiting": waited}
-        self._round += 1
         self._pulse.tick()
-        if self._pace.lockstep or self._round == self._config.run.rounds:
+        self._harness.begin("during")
+        if self._pace.lockstep or number + 1 == self._config.run.rounds:
             times["learning"] = self._await_policies()
         self._finish_round(number, taken, dealt, times)
 
@@ -117,6 +167,9 @@ class EnvironmentServer:
         versions = {session.learner: session.accepted for session in self._roster.sessions}
         figures = self._milestones.finish(number, taken, dealt, times, versions)
         self._pulse.send(Progress(self._start.run, self._start.life, figures | self._wire_figures()))
+        if any(strike.target == NAME and strike.about.fatal for strike in self._harness.begin("after")):
+            self._await_the_end()
+        self._harness.round = number + 1
 
     def _wire_figures(self) -> dict[str, float | int | str | bool]:
         counters = self._counters
@@ -124,18 +177,21 @@ class EnvironmentServer:
             "wire_sent_bytes": counters.bytes("sent"),
             "wire_received_bytes": counters.bytes("received"),
             "wire_rejected": sum(counters.rejected.values()),
+            "wire_disconnects": counters.disconnects,
         }
 
     def _await_start(self) -> bool:
         """Wait until pacing lets the next round start; False if the run is to stop instead."""
-        began = monotonic()
+        began, before = monotonic(), self._waited
         while not self._stopping:
             self._hear(0.0)
             if self._roster.all_gone:
                 raise ServerError("every learner has failed; nobody is left to learn")
             waited = monotonic() - began
-            if self._pace.may_start(self._roster.standing(), waited, self._round > self._first):
-                self._waited = waited
+            standing = self._roster.standing(self._harness.offline)
+            started = self._harness.round > self._first
+            if self._pace.may_start(standing, waited, started, self._harness.returning):
+                self._waited = before + waited
                 return True
             self._hear(0.25)
         return False
@@ -151,6 +207,12 @@ class EnvironmentServer:
             self._hear(0.25)
         return perf_counter() - began
 
+    def _await_the_end(self) -> None:
+        """The supervisor has been told to kill this process: it is to die in this round, and in no other."""
+        deadline = monotonic() + STRUCK_S
+        while not self._stopping and monotonic() < deadline:
+            self._hear(0.25)
+
     def _settle(self) -> None:
         """What is still being learned gets a moment; then the ledger is closed over it."""
         deadline = monotonic() + DRAIN_S
@@ -159,46 +221,38 @@ class EnvironmentServer:
         self._roster.lose_all("stopped" if self._stopping else "unanswered")
 
     def _close(self) -> None:
-        for session in self._roster.sessions:
-            self._data.send(session.learner, session.incarnation, Stop(self._start.run, self._stopping or "done"))
+        self._answers.dismiss(self._start.run, self._stopping or "done")
         self._ledger.close()
         self._pulse.close()
         self._data.close()
 
     def _hear(self, timeout_s: float) -> None:
         """Handle all that has come in on both links, waiting for something at most `timeout_s`."""
+        self._pulse.working = timeout_s <= 0.0
         self._poller.poll(round(max(0.0, timeout_s) * 1000.0))
+        self._pulse.working = True
         for message in self._pulse.heard():
             self._control(message)
-        for message in self._data.receive(0.0):
-            self._learner(message)
+        self._answers.attend()
 
     def _stop_heard(self) -> bool:
+        self._pulse.tick()
         for message in self._pulse.heard():
             self._control(message)
         return bool(self._stopping)
 
     def _control(self, message: Message) -> None:
         if isinstance(message, Lost):
-            self._roster.lose(message.learner, message.incarnation, message.reason)
+            self._harness.lost(message)
         elif isinstance(message, Gone):
             self._roster.give_up(message.learner, message.reason)
+        elif isinstance(message, Inject):
+            self._harness.injected(message)
         elif isinstance(message, Stop):
             self._stopping = message.reason or "stopped"
 
-    def _learner(self, message: Message) -> None:
-        if isinstance(message, Hello):
-            welcome = self._roster.greet(message)
-            if welcome is not None:
-                self._data.send(message.learner, message.incarnation, welcome)
-        elif isinstance(message, Policy):
-            taken = self._roster.take(message, self._actors, self._recorder)
-            if taken and not message.rollouts:  # an incarnation's first: it is back, or has begun
-                details = {"learner": message.learner, "incarnation": message.incarnation}
-                self._pulse.send(Event(self._start.run, NAME, "online", details))
-
-    def _send(self, rollout: Rollout) -> bool:
-        return self._data.send(rollout.learner, rollout.incarnation, rollout)
+    def _tell(self, name: str, details: dict[str, Any]) -> None:
+        self._pulse.send(Event(self._start.run, NAME, name, details))
 
 
 def main() -> None:

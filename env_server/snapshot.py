@@ -4,16 +4,20 @@ A learner writes its checkpoint before it publishes the policy of a round in whi
 files are there when all policies are. In free pacing a snapshot links what each learner has.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from actors.stacked import ActorError, StackedPolicy
 from env_server.collect import Collector
 from env_server.errors import WorldError
 from fleet.core.checkpoint import CheckpointError, load_arrays, save_arrays
 from fleet.core.config import Config
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import LearnerStore, SnapshotStore, learner_file, link_into
+
+log = logging.getLogger(__name__)
 
 WORLD_FILE = "world.safetensors"
 
@@ -67,3 +71,22 @@ def restore_world(folder: Path, collector: Collector) -> tuple[int, int]:
         raise WorldError(f"{folder / WORLD_FILE}: no array {error}; not a snapshot of this world") from error
     manifest = SnapshotStore(folder.parent).get(int(meta["round"])).manifest
     return int(meta["round"]), int(manifest["agent_steps"])
+
+
+def load_last(
+    directory: RunDirectory, learners: Iterable[int], groups: Sequence[tuple[int, ...]], actors: StackedPolicy
+) -> None:
+    """Act for `learners`, who won't publish soon, with the newest checkpoint of each that can be used.
+
+    A server that begins in the middle of a run has none of their policies, and their robots drive on with the last.
+    """
+    for learner in learners:
+        store = LearnerStore(directory.learner(learner))
+        for version in reversed(store.versions()):
+            try:
+                arrays = store.load(version).arrays
+                names = [name for name in arrays if name.startswith("actor.") or name in ("obs.mean", "obs.scale")]
+                actors.load(groups[learner], {name: arrays[name] for name in names})
+                break
+            except (CheckpointError, ActorError) as error:
+                log.warning("learner %d's robots can't act with version %d: %s", learner, version, error)

@@ -25,6 +25,9 @@ def warm() -> None:
             actions, _ = StackedPolicy(spec, NetworkConfig()).act(out, np.zeros((spec.robots, spec.worlds), np.float32))
             world.step(actions, out)
             world.set_state(world.state())
+            world.set_body(0, "towed")
+            world.set_body(0, "online")
+            world.observe(out)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ def make_state(layout: Layout, copies: int, robots: int, queue: int) -> State:
         robot_at=np.full((copies, cells), NOTHING, np.int32),
         requested=np.zeros((copies, shelves), np.uint8),
         look=np.zeros((copies, padded_cells(layout)), np.uint8),
+        illegal=np.zeros((copies, robots), np.int64),
     )
 
 

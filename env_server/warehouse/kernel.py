@@ -19,7 +19,7 @@ from env_server.warehouse.observe import Rows, derive, relook_requests, write_ro
 from env_server.warehouse.orders import advance
 from env_server.warehouse.reference import refer
 from env_server.warehouse.rules import deliver, move, toggle, turn
-from env_server.warehouse.state import I32, ONLINE, U8, Layout, Scratch, State
+from env_server.warehouse.state import I32, NOOP, ONLINE, TOGGLE, U8, Layout, Scratch, State
 
 
 class Window(NamedTuple):
@@ -76,9 +76,16 @@ def derive_all(state: State, layout: Layout, dispatch: Dispatch) -> None:
 def step_copy(
     state: State, layout: Layout, dispatch: Dispatch, scratch: Scratch, e: int, actions: U8, draws: I32
 ) -> None:
-    """Move, load, deliver and pay in copy `e`; the rewards are left in `scratch.rewards`."""
+    """Move, load, deliver and pay in copy `e`; the rewards are left in `scratch.rewards`.
+
+    An action that there is none of is counted, and is a noop.
+    """
     for n in range(state.cell.shape[1]):
-        scratch.actions[n] = actions[n, e]
+        action = actions[n, e]
+        if action > TOGGLE:
+            state.illegal[e, n] += 1
+            action = NOOP
+        scratch.actions[n] = action
         scratch.rewards[n] = 0.0
         scratch.before[n] = state.cell[e, n]
     if resolve(state, layout, scratch, e) > 0:

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from env_server.errors import WorldError
-from env_server.warehouse.state import DERIVED, NOTHING, TOWED, Layout, State
+from env_server.warehouse.state import NOTHING, TOWED, UNKEPT, Layout, State
 from fleet.core.spec import Array
 
 UNBOUNDED = np.iinfo(np.int32).max
-KEPT = tuple(name for name in State._fields if name not in DERIVED)
+KEPT = tuple(name for name in State._fields if name not in UNKEPT)
 
 
 def read_state(state: State) -> dict[str, Array]:

@@ -20,7 +20,8 @@ INDIVIDUAL, GLOBAL, TWO_STAGE, DENSE = 0, 1, 2, 3  # rewards
 class State(NamedTuple):
     """First axis: the copy. A cell is row * width + column; `NOTHING` (-1) stands for none.
 
-    The first block decides the future and is what `state()` gives; from `standing` on all is derived from it.
+    The first block decides the future and is what `state()` gives; from `standing` on all is derived from it, but for
+    `illegal`, which decides nothing.
     """
 
     cell: I32  # (E, N) where each robot is; NOTHING when towed
@@ -45,9 +46,10 @@ class State(NamedTuple):
     robot_at: I32  # (E, cells)
     requested: U8  # (E, S) 1 if the shelf is in the queue
     look: U8  # (E, padded cells) what a robot sees of a cell; see observe.py
+    illegal: npt.NDArray[np.int64]  # (E, N) actions outside the space since the world was made
 
 
-DERIVED = ("standing", "robot_at", "requested", "look")
+UNKEPT = ("standing", "robot_at", "requested", "look", "illegal")
 
 
 class Layout(NamedTuple):

@@ -80,6 +80,7 @@ class Warehouse:
     def step(self, actions: npt.NDArray[np.uint8], out: Array, draws: npt.NDArray[np.int32] | None = None) -> Step:
         """Apply `actions` uint8 (N, E), write the next observations into `out` (N, E, D); ended copies are reset.
 
+        An action over 4 is a noop, and counted in `metrics()["illegal"]`.
         `draws` int32 (E, G) names the shelf requested next at each goal's delivery, -1 for one drawn here; it has no
         effect under dispatch. Raises WorldError for arrays of another shape or type.
         """
@@ -124,10 +125,19 @@ class Warehouse:
             raise WorldError(f"body {body!r}; allowed are {', '.join(BODIES)}")
         set_body(self._state, self._layout, self._dispatch, robot, BODIES.index(body))
 
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        """What each robot's body is, the same in all copies."""
+        return tuple(BODIES[body] for body in self._state.body)
+
     def metrics(self) -> Mapping[str, npt.NDArray[np.int64]]:
-        """Since the world was made: `deliveries` (N,) over all copies, `deliveries_by_copy` (N, E)."""
+        """Since the world was made: `deliveries` (N,) over all copies, `deliveries_by_copy` (N, E).
+
+        Also `illegal` (N,), the actions outside the space that a robot was given; those a state doesn't keep.
+        """
         by_copy = self._state.deliveries.T.copy()
-        return {"deliveries": by_copy.sum(axis=1), "deliveries_by_copy": by_copy}
+        illegal = self._state.illegal.sum(axis=0)
+        return {"deliveries": by_copy.sum(axis=1), "deliveries_by_copy": by_copy, "illegal": illegal}
 
     def state(self) -> dict[str, Array]:
         """Copies of all arrays that decide the future, by the names of `state.State`, copy-major."""

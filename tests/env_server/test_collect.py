@@ -41,6 +41,13 @@ class Scripted:
         robots, copies = np.meshgrid(np.arange(N), np.arange(E), indexing="ij")
         return np.stack([robots, np.full((N, E), self.steps), copies], axis=-1).astype(np.int16)
 
+    def observe(self, out: Array) -> None:
+        out[...] = self._observed()
+
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        return ("online",) * N
+
     def set_body(self, robot: int, body: Body) -> None:
         raise NotImplementedError
 

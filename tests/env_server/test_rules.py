@@ -326,3 +326,14 @@ def test_actions_of_another_shape_or_type_are_refused(scene, actions) -> None:
     floor = scene(FLOOR, [(0, 0, RIGHT)])
     with pytest.raises(WorldError, match="allowed"):
         floor.world.step(actions, floor.obs)
+
+
+@pytest.mark.parametrize("action", [5, 6, 255])
+def test_an_action_outside_the_space_is_a_noop_and_counted(scene, action) -> None:
+    """Broken by counting nothing."""
+    floor, still = (scene(FLOOR, [(1, 2, UP), (0, 0, RIGHT)]) for _ in range(2))
+    floor.act(action, FORWARD)
+    still.act(NOOP, FORWARD)
+    assert all(np.array_equal(array, still.world.state()[name]) for name, array in floor.world.state().items())
+    assert floor.world.metrics()["illegal"].tolist() == [1, 0]
+    assert still.world.metrics()["illegal"].tolist() == [0, 0]
