@@ -14,7 +14,26 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import typer
 
-from fleet.commands import audit, bench, config, eval, render, run, status, stop, tasks
+from fleet.commands import (
+    audit,
+    bench,
+    config,
+    degrade,
+    eval,
+    faults,
+    hang,
+    keys,
+    kill,
+    render,
+    replay,
+    revive,
+    run,
+    slow,
+    soak,
+    status,
+    stop,
+    tasks,
+)
 from fleet.commands.screen import complain
 from fleet.core.errors import BadInput, FleetError
 from fleet.core.platform import require_linux
@@ -29,7 +48,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (run, status, stop, audit, eval, render, tasks, config, bench):
+for _module in (
+    run,
+    status,
+    stop,
+    kill,
+    revive,
+    hang,
+    slow,
+    audit,
+    eval,
+    degrade,
+    replay,
+    render,
+    tasks,
+    config,
+    faults,
+    keys,
+    soak,
+    bench,
+):
     _module.register(app)
 
 

@@ -56,6 +56,7 @@ def _print_running(data: dict[str, Any]) -> None:
             ("deliveries per robot per 1,000 steps", number(data["deliveries_per_1000"])),
             ("episode return", number(data["episode_return"])),
             ("robots online", f"{data['online']} of {data['robots']}"),
+            *([("robots held away", _list(data["away"]))] if data["away"] else []),
             ("policy lag", number(data["policy_lag"])),
             ("memory", size(data["memory_bytes"])),
         ]
@@ -67,11 +68,34 @@ def _print_running(data: dict[str, Any]) -> None:
         for item in data["processes"]
     )
     print_table(rows, header=header)
+    if data["faults"]:
+        print()
+        print_table((_fault_row(item) for item in data["faults"]), header=("fault", "kind", "whom", "since", "until"))
+
+
+def _fault_row(item: dict[str, Any]) -> tuple[str, ...]:
+    from fleet.commands.screen import duration
+
+    until = "-" if item["until"] is None else f"round {item['until']}"
+    if item["left_s"] is not None:
+        until = f"in {duration(item['left_s'])}"
+    elif item["held"]:
+        until = "`fleet revive`"
+    whom = f"robot {_list(item['robots'])}" if item["robots"] else item["target"]
+    since = duration(item["for_s"]) + ("" if item["round"] is None else f", round {item['round']}")
+    return str(item["number"]), item["kind"], whom, since, until
+
+
+def _list(values: list[int]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _print_ended(data: dict[str, Any]) -> None:
+    from fleet.commands.cost import print_cost
     from fleet.commands.run import summary_rows
     from fleet.commands.screen import print_table
 
     print("not running\n")
     print_table(summary_rows(data))
+    if "cost" in data:
+        print_cost(data["cost"])

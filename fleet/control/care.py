@@ -1,137 +1,159 @@
-"""The lives of a run's learners: started, listened to, found dead or frozen, restarted or given up.
+"""The lives of a run's learners: started, listened to, found dead, frozen or stuck, restarted, held or given up.
 
-Hears of happenings from `Processes` and of heartbeats from the control link; what the environment server has to be told
-goes into `notices`. Times given as `now` are monotonic seconds; `attention` is an `Attention`'s time.
+What is done to them on purpose is in injuries.py. Hears of happenings from `Processes` and of heartbeats and reports
+from the control link; what the environment server has to be told goes into `notices`. Times given as `now` are
+monotonic seconds; `attention` is an `Attention`'s time.
 """
 
+import signal
 from collections import deque
 from collections.abc import Mapping
-from functools import partial
+from typing import Any
 
-from fleet.control.fleet_state import Child, Fault, Phase
-from fleet.control.liveness import Verdict, Vitals, queued_s
+from fleet.control.fleet_state import Child, Phase
 from fleet.control.processes import Ended, Processes, Started
 from fleet.control.record import Record
-from fleet.control.restarts import Failed, decide, progressed
-from fleet.control.starts import Starts
+from fleet.control.restarts import Failed, decide
+from fleet.control.starts import Standing, Starts
+from fleet.control.timing import Timing
+from fleet.control.watch import Ailment, Watch
+from fleet.control.zombies import Zombies
 from fleet.control.zygote_client import Refused
-from fleet.core.config import ControlConfig
-from fleet.core.messages import Gone, Heartbeat, Lost, Stop
+from fleet.core.messages import Gone, Heartbeat, Inject, Lost, Stop
 
 DIED = "learner_died"
 FROZEN = "learner_frozen"
+STUCK = "learner_stuck"
+UNREACHABLE = "learner_unreachable"
+REFUSED = "policy_refused"
+_CAUSES: dict[Ailment, str] = {"frozen": FROZEN, "stuck": STUCK}
+_WORDS = {FROZEN: "frozen", STUCK: "stuck", UNREACHABLE: "unreachable"}
+_IDLE_BEATS = 3  # heartbeats without work that turn a complaint of no answer into a death
 
 
 class Care:
-    """Holds the desired state of every child and acts on it. `starts` says what with."""
+    """Holds the desired state of every learner and acts on it. `starts` says what with."""
 
     def __init__(
         self,
         run: str,
-        children: Mapping[str, Child],
-        control: ControlConfig,
+        learners: Mapping[str, Child],
         processes: Processes,
         record: Record,
+        watch: Watch,
         starts: Starts,
-        left_patience_s: float,
+        timing: Timing,
     ) -> None:
-        self.children = children
-        self.notices: deque[Lost | Gone | Stop] = deque()
+        self.learners = learners
+        self.notices: deque[Lost | Gone | Inject | Stop] = deque()
         self.draining = False
-        self._run, self._control, self._processes, self._record = run, control, processes, record
-        self._starts = starts
-        self._left_patience_s = left_patience_s
-        # Silence can't be told from the pause between two heartbeats before two of them are missing.
-        self._dead_after_s = max(control.dead_after_s, 3 * control.heartbeat_s)
-        self._suspect_s = min(self._dead_after_s, max(self._dead_after_s * 2 / 7, 2 * control.heartbeat_s))
-
-    def learners(self) -> list[Child]:
-        """The learners, in order."""
-        return [child for child in self.children.values() if child.learner is not None]
+        self._run, self._processes, self._record, self._watch = run, processes, record, watch
+        self._starts, self._timing = starts, timing
+        self.zombies = Zombies(processes, record, timing.zombie)
 
     def release(self) -> None:
         """The run ends: from now on nobody is started, and whoever leaves is not missed."""
-        for child in self.children.values():
+        for child in self.learners.values():
             child.wanted = False
-            if child.phase in (Phase.WAITING, Phase.LEFT):
+            if child.phase in (Phase.WAITING, Phase.LEFT, Phase.AWAY):
                 child.phase = Phase.ENDED
-        self._processes.close_intake()
 
-    def all_failed(self) -> bool:
-        """Whether no learner is left that could learn."""
-        return all(child.phase is Phase.FAILED for child in self.learners())
+    def all_gone(self) -> bool:
+        """Whether no learner is left that could learn: all have failed or been dismissed."""
+        return not any(child.wanted for child in self.learners.values())
 
     def next_due(self) -> float | None:
         """When `act` has something to do next, unless something happens before."""
-        due = [child.due for child in self.learners() if child.phase in (Phase.WAITING, Phase.LEFT)]
-        return min(due, default=None)
+        due = [due for child in self.learners.values() if (due := self._due(child)) is not None]
+        return min([*due, *self.zombies.dues()], default=None)
+
+    def speaks_for(self, process: str, incarnation: int) -> bool:
+        """Whether what that incarnation says of itself is news: it lives, or its death is being mended. No zombie's."""
+        child = self.learners.get(process)
+        dead = None if child is None or child.fault is None else child.fault.incarnation
+        return child is None or incarnation in (child.incarnation, dead)
 
     def act(self, now: float) -> None:
-        """Start the learners whose time has come, and give up waiting for the run to end after one that left."""
-        for child in self.learners():
-            if not child.wanted or now < child.due:
+        """Start the learners whose time has come, give up those that left too soon, and end what outstayed its time."""
+        for child in self.learners.values():
+            due = self._due(child)
+            if due is None or now < due:
                 continue
-            if child.phase is Phase.LEFT and self.draining:
+            if child.leave_by is not None:
+                child.leave_by = None
+                self.kill(child, "it was told to leave")
+            elif child.phase is Phase.LEFT and self.draining:
                 child.phase = Phase.ENDED
             elif child.phase is Phase.LEFT:
                 self._declare(child, now)
-            elif child.phase is Phase.WAITING:
+            else:
                 self._start(child)
-
-    def begin(self, child: Child, pid: int, attention: float) -> None:
-        """It has a process."""
-        child.pid = pid
-        child.progress, child.memory, child.busy_s = 0, 0, 0.0
-        child.vitals = Vitals(attention, self._control.start_grace_s, self._control.start_grace_s)
-        self._record.event("spawn", child.name, pid=pid, incarnation=child.incarnation)
+        self.zombies.act(now)
 
     def started(self, happening: Started, attention: float) -> None:
         """The zygote has forked a learner."""
-        child = self.children[happening.name]
-        self.begin(child, happening.pid, attention)
-        if not child.wanted:
+        child = self.learners[happening.name]
+        self._watch.begin(child, happening.pid, attention, self._timing.stuck)
+        if not child.wanted or child.held:
+            child.free = True  # should it be brought back before it has ended
             self.kill(child, "not wanted any more")
+        elif child.kills > 0:
+            child.kills -= 1
+            self.kill(child, "injected")
 
-    def heard(self, beat: Heartbeat, attention: float, now: float) -> None:
-        """A sign of life; one of an earlier incarnation is none."""
-        child = self.children.get(beat.process)
-        if child is None or child.vitals is None or child.pid is None or beat.incarnation != child.incarnation:
+    def heard(self, child: Child, beat: Heartbeat, attention: float, now: float) -> None:
+        """A heartbeat of a learner."""
+        before = child.progress
+        if not self._watch.heard(child, beat, attention, now) or child.unanswered is None:
             return
-        if child.vitals.heard(attention, self._dead_after_s):
-            self._record.event("cleared", child.name, incarnation=child.incarnation)
-        child.vitals.suspect_s = self._suspect_s
-        if child.phase is Phase.STARTING:
-            child.phase = Phase.UP
-            self._record.event("ready", child.name, pid=child.pid, incarnation=child.incarnation, memory=beat.memory)
-        if beat.progress > child.progress:
-            child.budget = progressed(child.budget, now)
-        child.progress, child.memory, child.busy_s = beat.progress, beat.memory, beat.busy_s
+        busy = beat.working or beat.progress > before
+        child.unanswered = None if busy else child.unanswered + 1
+        if not busy and child.unanswered == _IDLE_BEATS and not child.declared:
+            self.condemn(child, UNREACHABLE, now)
 
-    def online(self, learner: int, incarnation: int, now: float) -> None:
+    def unanswered(self, learner: int, incarnation: int, now: float) -> None:
+        """The server asks it in vain: it is dead if its next heartbeats say that it isn't at work either."""
+        child = self._alive(learner, incarnation)
+        if child is not None and child.unanswered is None:
+            child.unanswered = 0
+            self._watch.suspect(child, "no_answer", now)
+
+    def refuse(self, learner: int, incarnation: int, now: float) -> None:
+        """The server has given it up, because nothing that it sends can be used."""
+        child = self._alive(learner, incarnation)
+        if child is not None:
+            self.condemn(child, REFUSED, now)
+
+    def fenced(self, learner: int, incarnation: int, accepted: int) -> None:
+        """The server takes nothing more from that incarnation, and `accepted` is the last version it took."""
+        child = self._learner(learner)
+        if child is not None and incarnation >= child.fenced[0]:
+            child.fenced = incarnation, accepted
+            child.accepted = max(child.accepted, accepted)
+
+    def online(self, learner: int, incarnation: int, version: int, now: float) -> None:
         """The environment server has the first policy of that incarnation in use: a fault ends here."""
-        child = next((item for item in self.learners() if item.learner == learner), None)
-        if child is None or child.fault is None or not child.fault.incarnation < incarnation == child.incarnation:
+        child = self._learner(learner)
+        if child is None or incarnation != child.incarnation:
             return
-        self._record.event("recover", child.name, incarnation=incarnation, **self._times(child.fault, recover=now))
-        child.fault = None
+        child.online, child.accepted, child.unanswered = incarnation, max(child.accepted, version), None
+        self.zombies.wake(child, now)
+        self._watch.recovered(child, now)
 
     def judge(self, attention: float, now: float) -> None:
-        """Look for silence, and kill what is frozen."""
-        for child in self.children.values():
-            if child.vitals is None or child.pid is None or _is_declared(child):
-                continue
-            before = child.vitals.suspected
-            verdict = child.vitals.judge(attention, partial(queued_s, child.pid))
-            if child.vitals.suspected and not before:
-                child.suspected_at = now
-                self._record.event("suspect", child.name, pid=child.pid, incarnation=child.incarnation)
-            if verdict is Verdict.FROZEN:
-                self._freeze(child, attention, now)
+        """Look for silence and for work that stands still, and kill what is frozen or stuck."""
+        for child in self.learners.values():
+            ailment = self._watch.judge(child, attention, now)
+            if ailment is not None:
+                still_s = self._watch.still_s(child, ailment, attention)
+                self.condemn(child, _CAUSES[ailment], now, silent_s=still_s)
 
     def ended(self, happening: Ended, now: float) -> None:
         """A learner's process is gone."""
-        child = self.children[happening.name]
-        child.pid = child.vitals = None
+        if self.zombies.ended(happening):
+            return
+        child = self.learners[happening.name]
+        child.pid = child.vitals = child.advance = child.unanswered = None
         noticed = self._record.since(happening.noticed)
         details = {"pid": happening.pid, "incarnation": child.incarnation, "status": happening.status}
         self._record.event("exit", child.name, **details, suspect=noticed)
@@ -139,29 +161,83 @@ class Care:
         if not child.wanted or (self.draining and left):
             child.phase = Phase.ENDED
             if not left:
-                self._lose(child, DIED)
-            return
-        if _is_declared(child):
+                self.lose(child, DIED, now)
+        elif child.declared:
             self._follow(child, now)
-            return
-        child.fault = Fault(DIED, child.incarnation, suspect=happening.noticed)
-        if left:
-            child.phase, child.due = Phase.LEFT, now + self._left_patience_s
         else:
-            self._declare(child, now)
+            child.open_fault(DIED, happening.noticed)
+            if left and (child.injury is None or child.injury.kind != "exit"):
+                child.phase, child.due = Phase.LEFT, now + self._timing.left
+            else:
+                self._declare(child, now)
 
     def refused(self, happening: Refused, now: float) -> None:
         """The zygote could not fork it: as a death."""
-        child = self.children[happening.name]
+        child = self.learners[happening.name]
         self._record.event("refused", child.name, incarnation=child.incarnation, text=happening.text)
         if child.wanted:
-            child.fault = Fault(DIED, child.incarnation, suspect=now)
+            child.open_fault(DIED, now)
             self._declare(child, now)
+        else:
+            child.phase = Phase.ENDED
+
+    def server_lost(self, trained: Mapping[int, int]) -> None:
+        """The server is dead, and `trained` is the newest version of each learner in its ledger.
+
+        Nobody is blamed for not answering it.
+        """
+        for child in self.learners.values():
+            assert child.learner is not None
+            child.unanswered = None
+            child.accepted = max(child.accepted, trained.get(child.learner, -1))
+
+    def standing(self) -> Standing:
+        """What the server's next life, which is about to start, has to know; with that it has all of `notices`.
+
+        A learner that is online may publish the policy again that it has, and nothing older; one that isn't yet has to
+        number on from the last accepted.
+        """
+        self.notices.clear()
+        for child in self.learners.values():
+            if child.dead > child.fenced[0]:
+                child.fenced = child.dead, child.accepted
+        rows = [(str(child.learner), child) for child in self.learners.values()]
+        accepted = {key: max(-1, child.accepted - (child.online > child.dead)) for key, child in rows}
+        gone = [child.learner for child in self.learners.values() if not child.wanted and child.learner is not None]
+        return Standing({key: child.dead for key, child in rows}, accepted, gone)
 
     def kill(self, child: Child, why: str) -> None:
         """SIGKILL its process."""
-        if self._processes.kill(child.name):
+        if self._processes.signal(child.name, signal.SIGKILL):
             self._record.event("kill", child.name, pid=child.pid, incarnation=child.incarnation, reason=why)
+
+    def condemn(self, child: Child, cause: str, now: float, **details: Any) -> None:
+        """Its process is there and counts as dead from now on: the server is told, and it is killed."""
+        fault = child.open_fault(cause, now if child.suspected_at is None else child.suspected_at)
+        fault.declare = now
+        about = {"pid": child.pid, "incarnation": child.incarnation, **details, **self._record.times(fault)}
+        self._record.event(_WORDS.get(cause, "given_up"), child.name, **about)
+        self.lose(child, cause, now)
+        if child.zombie and child.wanted and self._processes.signal(child.name, signal.SIGSTOP):
+            self.zombies.set_aside(child)
+            child.pid = child.vitals = child.advance = None
+            self._follow(child, now)
+        else:
+            self.kill(child, cause)
+
+    def lose(self, child: Child, reason: str, now: float) -> None:
+        """Tell the server of a death; what it had accepted by then is waited for before a restart."""
+        assert child.learner is not None
+        child.fence_by = now + self._timing.fence
+        self.notices.append(Lost(self._run, child.learner, child.incarnation, reason))
+
+    def _due(self, child: Child) -> float | None:
+        if child.phase is Phase.LEFT:
+            return child.due
+        if child.phase is Phase.WAITING:
+            known = child.fenced[0] >= child.incarnation - 1
+            return child.due if known else max(child.due, child.fence_by)
+        return child.leave_by if child.running else None
 
     def _start(self, child: Child) -> None:
         assert child.learner is not None
@@ -170,54 +246,47 @@ class Care:
             child.origin, child.checkpoint = self._starts.first(child.learner)
         else:
             child.restarts += 1
-            child.origin, child.checkpoint, note = self._starts.again(child.learner)
+            child.origin, child.checkpoint, note = self._starts.again(child)
             known = {"incarnation": child.incarnation, "restarts": child.restarts}
             back = {"origin": child.origin, "checkpoint": child.checkpoint, "note": note or None}
-            self._record.event("restart", child.name, **known, **back)
+            self._record.event("restart", child.name, **known, **back, **self._record.injured(child))
         self._processes.order_learner(child.name, self._starts.learner(child))
-
-    def _freeze(self, child: Child, attention: float, now: float) -> None:
-        assert child.vitals is not None
-        cause = FROZEN if child.learner is not None else "server_frozen"
-        child.fault = Fault(cause, child.incarnation, suspect=child.suspected_at, declare=now)
-        silent = round(attention - child.vitals.since, 3)
-        times = self._times(child.fault)
-        self._record.event("frozen", child.name, pid=child.pid, incarnation=child.incarnation, silent_s=silent, **times)
-        self._lose(child, cause)
-        self.kill(child, "frozen")
+        if child.injury is not None and child.injury.doomed > 0:
+            child.injury.doomed -= 1
 
     def _declare(self, child: Child, now: float) -> None:
         assert child.fault is not None
         child.fault.declare = now
-        self._lose(child, child.fault.cause)
+        self.lose(child, child.fault.cause, now)
         self._follow(child, now)
 
     def _follow(self, child: Child, now: float) -> None:
-        """What comes after a declared death: another incarnation, or none."""
-        assert child.fault is not None
-        self._record.event("declare", child.name, incarnation=child.incarnation, **self._times(child.fault))
-        child.budget, decision = decide(child.budget, now)
-        if isinstance(decision, Failed):
-            child.wanted, child.phase = False, Phase.FAILED
-            self._record.event("failed", child.name, reason=decision.reason, restarts=child.restarts)
-            assert child.learner is not None
-            self.notices.append(Gone(self._run, child.learner, "restarts_used_up"))
+        """What comes after a declared death: another incarnation now or when it is brought back, or none."""
+        self._watch.declared(child)
+        child.zombie = False
+        if child.held or child.free:
+            child.phase, child.due = Phase.AWAY if child.held else Phase.WAITING, now
         else:
-            child.incarnation += 1
+            child.budget, decision = decide(child.budget, now)
+            if isinstance(decision, Failed):
+                self._give_up(child, decision.reason)
+                return
             child.phase, child.due = Phase.WAITING, now + decision.after_s
+        child.free = False
+        child.incarnation += 1
 
-    def _lose(self, child: Child, reason: str) -> None:
-        if child.learner is not None:
-            self.notices.append(Lost(self._run, child.learner, child.incarnation, reason))
+    def _give_up(self, child: Child, reason: str) -> None:
+        assert child.learner is not None
+        child.wanted, child.phase = False, Phase.FAILED
+        self._record.event("failed", child.name, reason=reason, restarts=child.restarts)
+        self.notices.append(Gone(self._run, child.learner, "restarts_used_up"))
 
-    def _times(self, fault: Fault, recover: float | None = None) -> dict[str, float | str | None]:
-        """A fault's times for the record. When it was injected is known only of a planned one."""
-        moments = {"suspect": fault.suspect, "declare": fault.declare, "recover": recover}
-        known = {name: self._record.since(moment) for name, moment in moments.items() if moment is not None}
-        return {"cause": fault.cause, **known}
+    def _learner(self, learner: int) -> Child | None:
+        return self.learners.get(f"learner-{learner}")
 
-
-def _is_declared(child: Child) -> bool:
-    """Whether this incarnation has been declared dead while its process was still there."""
-    fault = child.fault
-    return fault is not None and fault.incarnation == child.incarnation and fault.declare is not None
+    def _alive(self, learner: int, incarnation: int) -> Child | None:
+        """That incarnation, if it has a process and hasn't been declared dead."""
+        child = self._learner(learner)
+        if child is None or child.pid is None or child.declared or child.incarnation != incarnation:
+            return None
+        return child

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fleet.control import logs
-from fleet.control.fleet_state import Child, Phase
+from fleet.control.fleet_state import SERVER, ZYGOTE, Child, Phase
 from fleet.control.status import Figure
 from fleet.core.errors import FleetError
 from fleet.core.ledger_file import audit
@@ -61,17 +61,21 @@ def with_log(text: str, log: Path) -> str:
 
 
 def summarize(
-    outcome: Outcome, figures: Mapping[str, Figure], learners: Iterable[Child], ledger: Path
+    outcome: Outcome, figures: Mapping[str, Figure], children: Iterable[Child], ledger: Path
 ) -> dict[str, Any]:
-    """summary.json, less the wall time."""
-    everyone = list(learners)
+    """summary.json, less the wall time and the cost. `children` are the learners, the server and the zygote."""
+    everyone = list(children)
+    learners = [child for child in everyone if child.learner is not None]
+    restarts = {child.name: child.restarts for child in everyone}
     return {
         "outcome": outcome.kind,
         "exit_status": outcome.exit_status,
         "reason": outcome.reason,
         "figures": dict(figures),
-        "restarts": {child.name: child.restarts for child in everyone if child.restarts},
-        "failed": [child.name for child in everyone if child.phase is Phase.FAILED],
+        "restarts": {child.name: child.restarts for child in learners if child.restarts},
+        "server_restarts": restarts.get(SERVER, 0),
+        "zygote_restarts": restarts.get(ZYGOTE, 0),
+        "failed": [child.name for child in learners if child.phase is Phase.FAILED],
         "ledger": _ledger(ledger),
     }
 

@@ -32,11 +32,12 @@ class Attention:
 
 
 class Verdict(Enum):
-    """What silence is taken for."""
+    """What silence, or work that stands still, is taken for."""
 
     WELL = auto()
     SUSPECT = auto()
     FROZEN = auto()
+    STUCK = auto()
 
 
 @dataclass

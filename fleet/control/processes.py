@@ -4,15 +4,17 @@ The environment server is a direct child. Learners are the zygote's children; wh
 """
 
 import os
+import resource
 import signal
 import time
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.control import logs, pidfd
 from fleet.control.fleet_state import SERVER, ZYGOTE
 from fleet.control.spawn import Spawned, spawn
-from fleet.control.zygote_client import Exited, Forked, Ready, Refused, ZygoteClient
+from fleet.control.zygote_client import Exited, Forked, Pong, Ready, Refused, ZygoteClient
 
 _STATUS_PATIENCE_S = 0.02  # how long the zygote may take to say how its child ended
 
@@ -44,7 +46,7 @@ class Ended:
     noticed: float
 
 
-Happening = Started | Ended | Ready | Refused
+Happening = Started | Ended | Ready | Refused | Pong
 
 
 @dataclass
@@ -58,14 +60,6 @@ class _Held:
     noticed: float | None = None
 
 
-@dataclass
-class _Order:
-    """A learner asked for and not forked yet. `asked` is when the zygote could first have answered."""
-
-    start: str
-    asked: float | None = field(default=None)
-
-
 class Processes:
     """Everything that runs on behalf of one run. `collect` never blocks; `kill_all` is bounded."""
 
@@ -74,7 +68,7 @@ class Processes:
         self._zygote: ZygoteClient | None = None
         self._held: dict[str, _Held] = {}
         self._unreaped: list[_Held] = []
-        self._orders: dict[str, _Order] = {}
+        self._orders: dict[str, str] = {}  # learners asked for and not forked yet, with their starts
         self._closed = False
 
     def log(self, name: str) -> Path:
@@ -87,9 +81,8 @@ class Processes:
         self._zygote = zygote
         for held in self._held.values():
             zygote.ward(held.name, held.pidfd)
-        for name, order in self._orders.items():
-            order.asked = None
-            zygote.fork(name, self._modules.learner, order.start, self.log(name))
+        for name, start in self._orders.items():
+            zygote.fork(name, self._modules.learner, start, self.log(name))
         return zygote.pid
 
     def start_server(self, start: str) -> int:
@@ -102,7 +95,7 @@ class Processes:
 
     def order_learner(self, name: str, start: str) -> None:
         """Have the zygote fork a learner, now or as soon as there is a zygote."""
-        self._orders[name] = _Order(start)
+        self._orders[name] = start
         if self._zygote is not None:
             self._zygote.fork(name, self._modules.learner, start, self.log(name))
 
@@ -136,27 +129,35 @@ class Processes:
             happened += self._look_at(held, now)
         return happened
 
-    def unanswered_s(self, now: float) -> float:
-        """How long the zygote, though ready, has owed an answer to an order; `now` is monotonic."""
-        if self._zygote is None or not self._zygote.ready:
-            return 0.0
-        for order in self._orders.values():
-            order.asked = now if order.asked is None else order.asked
-        return max((now - order.asked for order in self._orders.values() if order.asked is not None), default=0.0)
-
     def trim_logs(self) -> None:
         """Keep every log short."""
         for log in self._logs.glob("*.log"):
             logs.trim(log)
 
-    def kill(self, name: str) -> bool:
-        """SIGKILL one process; False if it isn't there any more."""
+    def signal(self, name: str, number: signal.Signals) -> bool:
+        """Signal one process; False if it isn't there any more."""
         if name == ZYGOTE:
-            if self._zygote is not None:
-                self._zygote.kill()
-            return self._zygote is not None
+            return self._zygote is not None and pidfd.send(self._zygote.pidfd, number)
         held = self._held.get(name)
-        return held is not None and pidfd.send(held.pidfd, signal.SIGKILL)
+        return held is not None and pidfd.send(held.pidfd, number)
+
+    def rename(self, name: str, other: str) -> None:
+        """That process goes by another name from now on, so that its own can be used again."""
+        held = self._held.pop(name)
+        held.name = other
+        self._held[other] = held
+
+    def bar_from_files(self, name: str) -> None:
+        """From now on that process can write to no file: what takes its place does, under the same names."""
+        held = self._held.get(name)
+        if held is not None and not pidfd.ended(held.pidfd):  # until it has ended the pid is no one else's
+            with suppress(ProcessLookupError):
+                resource.prlimit(held.pid, resource.RLIMIT_FSIZE, (0, 0))
+
+    def ping(self) -> None:
+        """Ask the zygote for a sign of life: a `Pong`, once it is ready and gets to it."""
+        if self._zygote is not None and self._zygote.ready:
+            self._zygote.ping()
 
     def kill_all(self, timeout_s: float) -> list[str]:
         """SIGKILL everything, reap it and let go of it, within `timeout_s`; returns what would not end."""
@@ -200,12 +201,12 @@ class Processes:
         for held in [item for item in self._unreaped if item.pid == report.pid]:
             self._unreaped.remove(held)
             pidfd.close(held.pidfd)
-        held_now = self._held.get(report.name)
-        if held_now is None or held_now.pid != report.pid:
+        held_now = next((item for item in self._held.values() if item.pid == report.pid), None)
+        if held_now is None:
             return []  # its end has been told without a status
-        del self._held[report.name]
+        del self._held[held_now.name]
         pidfd.close(held_now.pidfd)
-        return [Ended(report.name, report.pid, report.status, held_now.noticed or time.monotonic())]
+        return [Ended(held_now.name, report.pid, report.status, held_now.noticed or time.monotonic())]
 
     def _look_at(self, held: _Held, now: float) -> list[Happening]:
         if not pidfd.ended(held.pidfd):

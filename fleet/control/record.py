@@ -1,9 +1,11 @@
 """What the supervisor writes down: events.jsonl, processes.json and, at the end, summary.json of the run directory."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from fleet.control.fleet_state import Child, Fault
 from fleet.core.jsonl import BoundedJsonl
 from fleet.core.rundir import RunDirectory
 
@@ -16,6 +18,8 @@ class Record:
         self._events = BoundedJsonl(directory.events)
         self._began = time.monotonic()
         self._pids: Mapping[str, int] | None = None
+        self.counts: Counter[str] = Counter()
+        """How many events of each name there have been."""
 
     def since(self, moment: float) -> float:
         """A monotonic time as seconds since the run began, to the microsecond."""
@@ -25,7 +29,19 @@ class Record:
         """Write one line of events.jsonl; details that are None are left out."""
         known = {key: value for key, value in details.items() if value is not None}
         at = {"time": round(time.time(), 3), "at": self.since(time.monotonic())}
+        self.counts[name] += 1
         self._events.append({**at, "event": name, "process": process, **known})
+
+    def injured(self, child: Child) -> dict[str, Any]:
+        """The number of the injury that a process suffers from and when it was done, or neither."""
+        injury = child.injury
+        return {} if injury is None else {"number": injury.number, "inject": self.since(injury.injected)}
+
+    def times(self, fault: Fault, recover: float | None = None) -> dict[str, Any]:
+        """A fault's cause and times for a line about it, and the number of the injury it came of."""
+        moments = {"inject": fault.injected, "suspect": fault.suspect, "declare": fault.declare, "recover": recover}
+        known = {name: self.since(moment) for name, moment in moments.items() if moment is not None}
+        return {"cause": fault.cause, "number": fault.number, **known}
 
     def processes(self, pids: Mapping[str, int]) -> None:
         """Keep processes.json as it is now."""

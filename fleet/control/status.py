@@ -22,11 +22,30 @@ class ProcessStatus:
 
 
 @dataclass(frozen=True)
+class FaultStatus:
+    """A fault that is going on: for `for_s` seconds by now, for another `left_s`, or until round `until`, if known.
+
+    `held`: a person has it in hand. `round` is the one in which it struck, where that is known.
+    """
+
+    number: int
+    kind: str
+    target: str
+    learner: int
+    robots: tuple[int, ...]
+    round: int | None
+    for_s: float
+    left_s: float | None
+    until: int | None
+    held: bool
+
+
+@dataclass(frozen=True)
 class Status:
     """A run at one moment. A figure that isn't known yet is None.
 
     `deliveries_per_1000` is per robot and 1,000 steps; `eta_s` the seconds left at the rate of the rounds so far;
-    `figures` everything the environment server last reported.
+    `figures` everything the environment server last reported; `away` the robots whose learners are held.
     """
 
     phase: str
@@ -45,10 +64,17 @@ class Status:
     restarts: int
     processes: tuple[ProcessStatus, ...]
     figures: Mapping[str, Figure]
+    away: tuple[int, ...] = ()
+    faults: tuple[FaultStatus, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""
-        return {**asdict(self), "figures": dict(self.figures), "processes": [asdict(item) for item in self.processes]}
+        lists = {
+            "processes": [asdict(item) for item in self.processes],
+            "away": list(self.away),
+            "faults": [{**asdict(item), "robots": list(item.robots)} for item in self.faults],
+        }
+        return {**asdict(self), "figures": dict(self.figures), **lists}
 
 
 class Pace:
@@ -80,6 +106,8 @@ def build_status(
     robots: int,
     elapsed_s: float,
     eta_s: float | None,
+    away: Sequence[int] = (),
+    faults: Sequence[FaultStatus] = (),
 ) -> Status:
     """Put one together. While the supervisor's `phase` is just "running", the server's own is shown if it gives one."""
     return Status(
@@ -99,6 +127,8 @@ def build_status(
         restarts=sum(process.restarts for process in processes),
         processes=tuple(processes),
         figures=dict(figures),
+        away=tuple(away),
+        faults=tuple(faults),
     )
 
 

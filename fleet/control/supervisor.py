@@ -1,7 +1,7 @@
 """The supervisor: starts a run's processes, hears them, mends what breaks, and ends with nothing left running.
 
-One loop waits on the control link, the pidfd of every process, the zygote's socket and the signals that came in. One
-learner's life is in care.py, how processes are held in processes.py; here is the run as a whole.
+One loop waits on the control link, the pidfd of every process, the zygote's socket and the signals that came in. The
+processes and who cares for each are in house.py; here is the run as a whole.
 """
 
 import os
@@ -11,24 +11,24 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from fleet.control import ending, pidfd
-from fleet.control.care import Care
 from fleet.control.desk import Desk
-from fleet.control.ending import Ending, Outcome, describe_exit, with_log
-from fleet.control.fleet_state import SERVER, ZYGOTE, Child, Phase
-from fleet.control.processes import Ended, Happening, Modules, Processes, Started
+from fleet.control.ending import Ending, Outcome, with_log
+from fleet.control.fleet_state import SERVER, ZYGOTE, Phase
+from fleet.control.harness import Usage
+from fleet.control.house import House
+from fleet.control.processes import Ended, Happening, Modules, Started
 from fleet.control.record import Record
-from fleet.control.restarts import Budget
+from fleet.control.reports import hand_on
 from fleet.control.signals import Inbox
 from fleet.control.starts import Starts
-from fleet.control.status import ProcessStatus, Status
+from fleet.control.status import Status
 from fleet.control.timing import Timing
 from fleet.control.waiting import Waiting
-from fleet.control.zygote_care import ZygoteCare
 from fleet.control.zygote_client import Ready, Refused
-from fleet.core.config import Config, robot_groups
+from fleet.core.config import Config
 from fleet.core.control_channel import ControlServer, Peer
 from fleet.core.ledger_file import resolve_outstanding
-from fleet.core.messages import Event, Heartbeat, Message, Stop
+from fleet.core.messages import Event, Heartbeat, Message, Progress, Stop
 from fleet.core.rundir import RunDirectory
 from fleet.core.start import Origin
 
@@ -61,18 +61,12 @@ class Supervisor:
         assert config.world.robots is not None, "the config given to a supervisor is resolved"
         self._directory, self._config = directory, config
         self._life = life
-        self._starts = Starts(directory, life, snapshot, dict(origins or {}), config.checkpoint.keep)
+        self._starts = Starts(directory, snapshot, dict(origins or {}), config.checkpoint.keep)
         self._on_status = on_status
         self._modules, self._timing = modules or Modules(), timing or Timing()
         self._ending: Ending | None = None
         self._killed = False
         self._inbox = Inbox()
-        control = config.control
-        budget = Budget(control.restarts, control.restart_window_s, control.backoff_s)
-        self._budget = budget
-        count = len(robot_groups(config.mapping, config.world.robots))
-        names = {f"learner-{learner}": Child(f"learner-{learner}", learner, budget) for learner in range(count)}
-        self._children = {SERVER: Child(SERVER, None, budget, incarnation=life)} | names
 
     def stop(self) -> None:
         """Ask for a clean stop, as Ctrl-C does, from any thread; a second time: for a quick one."""
@@ -83,6 +77,7 @@ class Supervisor:
         with ExitStack() as stack:
             stack.enter_context(self._inbox)
             stack.enter_context(pidfd.subreaper())
+            self._usage = Usage()
             self._record = Record(self._directory)
             stack.callback(self._record.close)
             life, held = os.pipe2(os.O_CLOEXEC)  # `held` is never written to; it closes when we die
@@ -100,64 +95,64 @@ class Supervisor:
         return outcome
 
     def _open(self, stack: ExitStack, life: int) -> None:
+        self._directory.use_wire(self._config.wire)
         endpoint = self._directory.endpoint("control")
         self._control = ControlServer(endpoint, self._directory.run)
         stack.callback(self._control.close)
         self._directory.open_control(endpoint)
-        self._processes = Processes(self._directory.run, self._directory.logs, life, self._modules)
-        self._care = Care(
-            self._directory.run,
-            self._children,
-            self._config.control,
-            self._processes,
-            self._record,
+        self._house = House(
+            self._directory,
+            self._config,
             self._starts,
-            self._timing.left,
+            self._record,
+            self._modules,
+            self._timing,
+            life_pipe=life,
+            life=self._life,
+            tell=lambda child, message: self._control.send(child.name, child.incarnation, message),
         )
-        self._desk = Desk(self._directory.run, self._config, self._table)
-        self._zygote = ZygoteCare(self._processes, self._record, self._budget, self._config.control.start_grace_s)
+        self._desk = Desk(self._directory.run, self._config, self._house.table, self._house.drill)
         self._waiting = Waiting(self._control.socket, self._inbox.descriptor)
         self._displayed = self._trimmed = time.monotonic()
 
     def _start(self) -> None:
         """Zygote and environment server side by side; the learners are ordered at once and forked when it is warm."""
-        self._record.event("start", "supervisor", pid=os.getpid(), learners=len(self._care.learners()), life=self._life)
-        self._zygote.start()
-        server = self._children[SERVER]
-        server.phase = Phase.STARTING
-        self._care.begin(server, self._processes.start_server(self._starts.server()), self._waiting.attention.now)
-        self._record.processes(self._processes.pids())
+        house = self._house
+        self._record.event("start", "supervisor", pid=os.getpid(), learners=len(house.learners), life=self._life)
+        house.drill.before_start(time.monotonic())
+        house.zygote.start(self._waiting.attention.now)
+        house.server.start(self._waiting.attention.now)
+        self._record.processes(house.processes.pids())
 
     def _loop(self) -> None:
+        house = self._house
         while not self._over(time.monotonic()):
             self._wait()
             attention = self._waiting.attention.now
             for number in self._inbox.take():
                 self._heed(number)
-            for peer, message in self._control.receive(0.0):
-                self._hear(peer, message)
-            for happening in self._processes.collect():
+            self._listen()
+            for happening in house.processes.collect():
                 self._handle(happening)
             now = time.monotonic()
-            self._care.judge(attention, now)
-            self._care.act(now)
-            self._zygote.watch(now)
+            house.act(attention, now)
             self._tell_server()
-            if self._ending is None and self._care.all_failed():
-                self._fail(with_log("every learner has failed", self._processes.log(self._care.learners()[0].name)))
-            self._record.processes(self._processes.pids())
+            if self._ending is None and house.care.all_gone():
+                log = house.processes.log(house.learners[0].name)
+                self._fail(with_log("every learner has failed or left", log))
+            self._record.processes(house.processes.pids())
             self._show(now)
 
     def _wait(self) -> None:
-        longest = _SHORT_S if self._processes.waits_for_status() else self._timing.tick
+        house = self._house
+        longest = _SHORT_S if house.processes.waits_for_status() else self._timing.tick
         deadline = self._ending.deadline if self._ending is not None else None
-        self._waiting.wait(self._processes.descriptors(), longest, self._care.next_due(), deadline)
+        self._waiting.wait(house.processes.descriptors(), longest, *house.dues(), deadline)
 
     def _over(self, now: float) -> bool:
         if self._ending is None:
             return False
-        running = any(child.running for child in self._children.values())
-        return self._killed or now >= self._ending.deadline or not running
+        return self._killed or now >= self._ending.deadline or not self._house.running
 
     def _heed(self, number: int) -> None:
         name = signal.Signals(number).name
@@ -167,84 +162,87 @@ class Supervisor:
         else:
             self._stop_cleanly(f"{name} came")
 
+    def _listen(self) -> None:
+        for peer, message in self._control.receive(0.0):
+            if peer.process != SERVER or peer.incarnation == self._house.server.life:
+                self._hear(peer, message)
+
     def _hear(self, peer: Peer, message: Message) -> None:
         now = time.monotonic()
         if isinstance(message, Heartbeat):
-            self._care.heard(message, self._waiting.attention.now, now)
-        elif isinstance(message, Event):
+            self._house.heard(message, self._waiting.attention.now, now)
+        elif isinstance(message, Progress):
+            self._house.server.progress(message, now)
+            self._house.drill.first_progress(now)
+        elif isinstance(message, Event) and self._house.knows(peer.process, peer.incarnation):
             self._record.event(message.name, message.process, **{"details": message.details} if message.details else {})
+            if peer.process == SERVER:
+                hand_on(message, self._house.care, now)
+            if self._house.care.speaks_for(peer.process, peer.incarnation):
+                self._house.drill.event(message, now)
         answer = self._desk.take(message, now, phase=self._phase())
-        if self._desk.draining:
-            self._care.draining = True
-        for learner, incarnation in self._desk.take_online():
-            self._care.online(learner, incarnation, now)
+        self._house.care.draining = self._desk.draining
         if answer is not None:
             self._control.reply(peer, answer)
         if self._desk.stop_asked and self._ending is None:
             self._stop_cleanly("`fleet stop` asked for it")
 
     def _handle(self, happening: Happening) -> None:
-        now = time.monotonic()
-        if isinstance(happening, Started):
-            self._care.started(happening, self._waiting.attention.now)
-        elif isinstance(happening, Refused):
-            self._care.refused(happening, now)
-        elif isinstance(happening, Ready):
-            self._zygote.ready(happening, now)
-        else:
+        now, attention, house = time.monotonic(), self._waiting.attention.now, self._house
+        if isinstance(happening, Ended):
             self._handle_end(happening, now)
+        elif isinstance(happening, Ready):
+            house.zygote.ready(happening, attention, now)
+        else:
+            house.zygote.alive(attention)
+            if isinstance(happening, Started):
+                house.care.started(happening, attention)
+            elif isinstance(happening, Refused):
+                house.care.refused(happening, now)
 
     def _handle_end(self, happening: Ended, now: float) -> None:
         if happening.name == SERVER:
+            self._listen()  # its last figures say where the next life goes on
             self._server_ended(happening, now)
         elif happening.name == ZYGOTE:
-            reason = self._zygote.ended(happening, now, wanted=self._ending is None)
+            attention, wanted = self._waiting.attention.now, self._ending is None
+            reason = self._house.zygote.ended(happening, attention, now, wanted)
             if reason is not None:
                 self._fail(reason)
         else:
-            self._care.ended(happening, now)
+            self._house.care.ended(happening, now)
 
     def _server_ended(self, happening: Ended, now: float) -> None:
-        server = self._children[SERVER]
-        server.pid, server.vitals, server.phase = None, None, Phase.ENDED
-        self._record.event("exit", SERVER, pid=happening.pid, status=happening.status)
+        server = self._house.server
+        server.exited(happening)
         if self._ending is not None:
             self._ending.deadline = min(self._ending.deadline, now + self._timing.leave)
-            self._dismiss_learners("the run is over")
-            return
-        if happening.status == 0:
+            self._house.dismiss("the run is over")
+        elif happening.status == 0:
             self._ending = Ending(Outcome("done", "all rounds done"), now + self._timing.leave)
-            self._dismiss_learners("the run is done")
-            return
-        frozen = " after it had been silent for too long" if server.fault is not None else ""
-        text = f"the environment server {describe_exit(happening.status)}{frozen}"
-        self._fail(with_log(text, self._processes.log(SERVER)))
+            self._house.dismiss("the run is done")
+        else:
+            reason = server.follow(happening, now)
+            self._desk.draining = self._house.care.draining = False
+            if reason is not None:
+                self._fail(reason)
 
     def _stop_cleanly(self, reason: str) -> None:
         now = time.monotonic()
         self._record.event("stop", "supervisor", reason=reason)
         self._ending = Ending(Outcome("interrupted", reason), now + self._timing.stop)
-        if self._children[SERVER].phase is Phase.STARTING:
+        if self._house.server.child.phase in (Phase.STARTING, Phase.WAITING):
             self._ending.deadline = now  # nothing has been begun that could be brought to an end
-        self._care.release()
-        self._care.notices.append(Stop(self._directory.run, reason))
+        self._house.release()
+        self._house.care.notices.append(Stop(self._directory.run, reason))
 
     def _fail(self, reason: str) -> None:
         self._ending = Ending(Outcome("failed", reason), 0.0)
-        self._care.release()
-
-    def _dismiss_learners(self, reason: str) -> None:
-        """Have those leave that the server could not tell any more, and end those that weren't up yet."""
-        self._care.release()
-        for child in self._care.learners():
-            if child.running and child.phase is Phase.STARTING:
-                self._care.kill(child, reason)
-            elif child.running:
-                self._control.send(child.name, child.incarnation, Stop(self._directory.run, reason))
+        self._house.release()
 
     def _tell_server(self) -> None:
-        notices = self._care.notices
-        while notices and self._control.send(SERVER, self._life, notices[0]):
+        notices, life = self._house.care.notices, self._house.server.life
+        while notices and self._control.send(SERVER, life, notices[0]):
             notices.popleft()
 
     def _show(self, now: float) -> None:
@@ -253,10 +251,7 @@ class Supervisor:
             self._on_status(self._desk.status(now, self._phase()))
         if now - self._trimmed >= self._timing.trim:
             self._trimmed = now
-            self._processes.trim_logs()
-
-    def _table(self) -> list[ProcessStatus]:
-        return [self._zygote.status(), *(child.status() for child in self._children.values())]
+            self._house.processes.trim_logs()
 
     def _phase(self) -> str:
         if self._ending is not None:
@@ -266,17 +261,19 @@ class Supervisor:
     def _close(self) -> Outcome:
         """Kill what is left, settle the ledger, write the summary."""
         assert self._ending is not None
-        outcome = self._ending.outcome
-        self._care.release()
-        left = sorted(name for name in self._processes.pids() if name != ZYGOTE)
-        stubborn = self._processes.kill_all(self._timing.kill)  # before anything that a full disk could keep us from
+        outcome, house = self._ending.outcome, self._house
+        house.release()
+        left = sorted(name for name in house.processes.pids() if name != ZYGOTE)
+        stubborn = house.processes.kill_all(self._timing.kill)  # before anything that a full disk could keep us from
         for name in left:
             self._record.event("kill", name, reason="the run is over", ended=name not in stubborn)
         self._record.processes({})
         for _, message in self._control.receive(0.0):  # the last figures may have come in with the server's end
             self._desk.take(message, time.monotonic(), phase="stopping")
         resolve_outstanding(self._directory.ledger, outcome.loss)
-        summary = ending.summarize(outcome, self._desk.figures, self._care.learners(), self._directory.ledger)
+        summary = ending.summarize(outcome, self._desk.figures, house.everyone(), self._directory.ledger)
+        summary["faults_injected"] = self._record.counts["inject"]
+        summary["harness"] = self._usage.figures(house.drill.cpu_s)
         self._record.event("end", "supervisor", outcome=outcome.kind, status=outcome.exit_status)
         self._record.summary(summary)
         if self._on_status is not None:

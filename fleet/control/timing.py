@@ -7,16 +7,22 @@ from dataclasses import dataclass
 class Timing:
     """Seconds.
 
-    `stop`: how long a clean stop may take before what remains is killed; `leave`: how long learners may take once the
-    server is gone; `kill`: how long killing is waited for; `left`: how soon after a learner's exit with 0 the run has
-    to turn out to be ending, or it was a death; `tick`: the loop's longest wait; `display`: between two calls of
-    `on_status`; `trim`: between two looks at the logs' sizes.
+    `stop`: how long a clean stop may take before what remains is killed; `leave`: how long learners may take once they
+    are told to leave; `kill`: how long killing is waited for; `left`: how soon after a learner's exit with 0 the run
+    has to turn out to be ending, or it was a death; `stuck` and `server_stuck`: how long a learner and the environment
+    server may always stand still with work in hand; `fence`: how long a restart waits for the server to say what it
+    had accepted; `zombie`: how long one that was stopped runs on beside its replacement; `tick`: the loop's longest
+    wait; `display`: between two calls of `on_status`; `trim`: between two looks at the logs' sizes.
     """
 
     stop: float = 4.0
     leave: float = 2.0
     kill: float = 0.9
     left: float = 1.0
+    stuck: float = 10.0
+    server_stuck: float = 60.0
+    fence: float = 2.0
+    zombie: float = 2.0
     tick: float = 0.25
     display: float = 0.25
     trim: float = 10.0

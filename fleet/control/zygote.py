@@ -4,9 +4,10 @@ Run as `python -m fleet.control.zygote SOCKET WARM RUN`: the descriptor of an in
 import path of a warm-up function, the run's id (for people who look at `ps`). It imports and warms everything once and
 freezes the collector's generations, so that forty learners share those pages and start in seconds.
 
-In from the socket: {"do": "fork", "name", "target", "start", "log"}, and {"do": "ward", "name"} with a pidfd.
+In from the socket: {"do": "fork", "name", "target", "start", "log"}, and {"do": "ward", "name"} with a pidfd;
+{"do": "ping"}.
 Out: {"say": "ready", ...} once; {"say": "forked", "name", "pid"} with a pidfd;
-{"say": "exited", "name", "pid", "status"}; {"say": "refused", "name", "text"}.
+{"say": "exited", "name", "pid", "status"}; {"say": "refused", "name", "text"}; {"say": "pong"}.
 When the socket ends, the supervisor is gone: every child and every ward is killed. A ward is what the zygote did not
 fork itself; learners watch for that end as well, but one that is stopped can't.
 """
@@ -37,7 +38,7 @@ class Zygote:
         self._link = link
         self._life = life
         self._children: dict[int, tuple[str, int]] = {}
-        self._wards: dict[str, int] = {}
+        self._wards: list[int] = []
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def serve(self, warm_s: float) -> None:
@@ -80,12 +81,20 @@ class Zygote:
                 self._obey(json.loads(data), descriptors)
 
     def _obey(self, order: dict[str, str], descriptors: list[int]) -> None:
-        if order["do"] == "ward":
-            self._wards[order["name"]] = descriptors[0]
+        if order["do"] == "ping":
+            self._say(say="pong")
+        elif order["do"] == "ward":
+            self._forget_ended_wards()
+            self._wards.append(descriptors[0])
         elif _threads() != 1:
             self._say(say="refused", name=order["name"], text=f"the zygote has {_threads()} threads; a fork needs one")
         else:
             self._fork(forked.Order(order["name"], order["target"], order["start"], order["log"]))
+
+    def _forget_ended_wards(self) -> None:
+        for descriptor in [descriptor for descriptor in self._wards if pidfd.ended(descriptor)]:
+            os.close(descriptor)
+            self._wards.remove(descriptor)
 
     def _fork(self, order: forked.Order) -> None:
         # The child starts only when told that the supervisor has its pidfd: one that nobody knows of ends at EOF.
@@ -122,10 +131,10 @@ class Zygote:
 
     def _own_descriptors(self) -> list[int]:
         children = [descriptor for _, descriptor in self._children.values()]
-        return [self._link.fileno(), self._woken, self._wake, *children, *self._wards.values()]
+        return [self._link.fileno(), self._woken, self._wake, *children, *self._wards]
 
     def _kill_all(self) -> None:
-        for descriptor in [*(fd for _, fd in self._children.values()), *self._wards.values()]:
+        for descriptor in [*(fd for _, fd in self._children.values()), *self._wards]:
             pidfd.send(descriptor, signal.SIGKILL)  # also ends one that is stopped
 
 

@@ -1,64 +1,89 @@
 """The zygote's life: one that dies or gets stuck is replaced, and the learners it had forked go on untouched."""
 
+import signal
+
 from fleet.control.ending import describe_exit, with_log
-from fleet.control.fleet_state import ZYGOTE, Child, Phase
+from fleet.control.fleet_state import ZYGOTE, Child, Injury, Phase
 from fleet.control.processes import Ended, Processes
 from fleet.control.record import Record
 from fleet.control.restarts import Budget, Failed, decide, progressed
-from fleet.control.status import ProcessStatus
+from fleet.control.watch import Watch
 from fleet.control.zygote_client import Ready
 
 
 class ZygoteCare:
-    """Starts zygotes. Forking is its learning: one that becomes ready has made progress, as the budget counts it."""
+    """Starts zygotes. Forking is its learning: one that becomes ready has made progress, as the budget counts it.
 
-    def __init__(self, processes: Processes, record: Record, budget: Budget, patience_s: float) -> None:
-        self._processes, self._record = processes, record
-        self._budget, self._patience_s = budget, patience_s
+    It has no heartbeats of its own, being one thread that may do nothing but fork: it is pinged every `ping_s`.
+    """
+
+    def __init__(self, processes: Processes, record: Record, watch: Watch, budget: Budget, ping_s: float) -> None:
+        self._processes, self._record, self._watch = processes, record, watch
+        self._ping_s, self._ping_due = ping_s, 0.0
         self._was_ready = False
-        self._child = Child(ZYGOTE, None, budget, incarnation=-1)
+        self.child = Child(ZYGOTE, None, budget)
 
-    def start(self) -> None:
-        """The first one."""
-        self._record.event("spawn", ZYGOTE, pid=self._begin())
+    def start(self, attention: float) -> None:
+        """The first one, or the next."""
+        self.child.phase = Phase.STARTING
+        self._watch.begin(self.child, self._processes.start_zygote(), attention, 0.0)
 
-    def status(self) -> ProcessStatus:
-        """Its row of the display."""
-        return self._child.status()
-
-    def _begin(self) -> int:
-        self._child.pid = self._processes.start_zygote()
-        self._child.phase = Phase.STARTING
-        self._child.incarnation += 1
-        return self._child.pid
-
-    def ready(self, report: Ready, now: float) -> None:
+    def ready(self, report: Ready, attention: float, now: float) -> None:
         """It has warmed up."""
         self._was_ready = True
-        self._child.phase, self._child.memory = Phase.UP, report.memory
-        self._budget = progressed(self._budget, now)
+        self.child.phase, self.child.memory = Phase.UP, report.memory
+        self.child.budget = progressed(self.child.budget, now)
         figures = {"threads": report.threads, "warm_s": round(report.warm_s, 3), "memory": report.memory}
-        self._record.event("ready", ZYGOTE, pid=report.pid, **figures)
+        self._record.event("ready", ZYGOTE, pid=report.pid, incarnation=self.child.incarnation, **figures)
+        self._watch.recovered(self.child, now)
+        self.alive(attention)
 
-    def ended(self, happening: Ended, now: float, wanted: bool) -> str | None:
+    def alive(self, attention: float) -> None:
+        """It has reported something."""
+        if self.child.vitals is not None:
+            self._watch.alive(self.child, attention)
+
+    def ended(self, happening: Ended, attention: float, now: float, wanted: bool) -> str | None:
         """It is gone; starts another if one is wanted. Returns why the run can't go on, if it can't.
 
         One that was never ready won't be the next time either: its warm-up fails.
         """
-        self._record.event("exit", ZYGOTE, pid=happening.pid, status=happening.status)
-        self._child.pid, self._child.phase = None, Phase.ENDED
+        child = self.child
+        about = {"pid": happening.pid, "incarnation": child.incarnation, "status": happening.status}
+        self._record.event("exit", ZYGOTE, **about)
+        child.pid, child.vitals, child.advance, child.phase = None, None, None, Phase.ENDED
         if not wanted:
             return None
-        self._budget, decision = decide(self._budget, now)
+        if not child.declared:
+            child.open_fault("zygote_died", happening.noticed).declare = now
+        self._watch.declared(child)
+        child.budget, decision = decide(child.budget, now)
         if not self._was_ready or isinstance(decision, Failed):
             return with_log(f"the zygote {describe_exit(happening.status)}", self._processes.log(ZYGOTE))
-        self._child.restarts += 1
-        self._record.event("restart", ZYGOTE, pid=self._begin())
+        child.restarts += 1
+        child.incarnation += 1
+        self.start(attention)
+        about = {"pid": child.pid, "incarnation": child.incarnation, "restarts": child.restarts}
+        self._record.event("restart", ZYGOTE, **about, **self._record.injured(child))
         return None
 
-    def watch(self, now: float) -> None:
-        """Kill one that has owed an answer for too long: it is stuck, and is then replaced like one that died."""
-        silent = self._processes.unanswered_s(now)
-        if silent > self._patience_s:
-            self._record.event("frozen", ZYGOTE, silent_s=round(silent, 3))
-            self._processes.kill(ZYGOTE)
+    def watch(self, attention: float, now: float) -> None:
+        """Kill one that gives no sign of life: it is then replaced like one that died."""
+        child = self.child
+        if now >= self._ping_due:
+            self._ping_due = now + self._ping_s
+            self._processes.ping()
+        ailment = self._watch.judge(child, attention, now)
+        if ailment is None:
+            return
+        fault = child.open_fault(f"zygote_{ailment}", now if child.suspected_at is None else child.suspected_at)
+        fault.declare = now
+        about = {"pid": child.pid, "silent_s": self._watch.still_s(child, ailment, attention)}
+        self._record.event(ailment, ZYGOTE, **about, **self._record.times(fault))
+        self._processes.signal(ZYGOTE, signal.SIGKILL)
+
+    def injure(self, number: signal.Signals, injury: Injury) -> None:
+        """Kill it (SIGKILL) or freeze it (SIGSTOP) on purpose."""
+        injury.hit = self.child.incarnation
+        self.child.injury = injury
+        self._processes.signal(ZYGOTE, number)

@@ -52,7 +52,12 @@ class Refused:
     text: str
 
 
-Report = Ready | Forked | Exited | Refused
+@dataclass(frozen=True)
+class Pong:
+    """It has answered a ping."""
+
+
+Report = Ready | Forked | Exited | Refused | Pong
 
 
 class ZygoteClient:
@@ -91,6 +96,11 @@ class ZygoteClient:
     def ward(self, name: str, descriptor: int) -> None:
         """Have it kill that process too, should the supervisor be gone. Its pidfd stays the caller's."""
         self._order({"do": "ward", "name": name}, os.dup(descriptor))
+
+    def ping(self) -> None:
+        """Ask for a `Pong`; not while what was said before is still to be sent."""
+        if not self._unsent:
+            self._order({"do": "ping"})
 
     def flush(self) -> None:
         """Send what is waiting, as far as the socket takes it."""
@@ -149,4 +159,6 @@ def _report(message: dict[str, Any], descriptors: list[int]) -> Report:
     if kind == "forked":
         os.set_inheritable(descriptors[0], False)
         return Forked(pidfd=descriptors[0], **message)
+    if kind == "pong":
+        return Pong()
     return Exited(**message) if kind == "exited" else Refused(**message)

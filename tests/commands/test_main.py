@@ -32,8 +32,10 @@ def failing(error: BaseException):
         (["audit", "no/such/run"], "no/such/run"),
         (["status", "no/such/run"], "no/such/run"),
         (["stop", "no/such/run"], "no/such/run"),
+        (["kill", "no/such/run", "1"], "no/such/run"),
+        (["slow", "no/such/run", "1", "2"], "no/such/run"),
         (["config", "demo", "--set", "world.robots=500"], "1 to 200"),
-        (["bench", "nonsense"], "world, start, wire, train"),
+        (["bench", "nonsense"], "world, start, wire, faults, train"),
         (["render", ".", "--out", "film.txt"], ".gif, .mp4, .png"),
         (["render", ".", "--out", "no/such/film.gif"], "no folder no/such"),
     ],
@@ -66,7 +68,8 @@ def test_another_system_is_refused(capsys, monkeypatch):
 def test_every_command_explains_itself(capsys):
     assert main(["--help"]) == 0
     listed = capsys.readouterr().out
-    for name in ("run", "status", "stop", "audit", "eval", "render", "tasks", "config", "bench"):
+    names = "run status stop kill revive hang slow audit eval render tasks config bench"
+    for name in names.split():
         assert name in listed
         assert main([name, "--help"]) == 0
 

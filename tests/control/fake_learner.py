@@ -1,4 +1,7 @@
-"""A learner for the supervisor's tests: beats, and does what the file `learner-K` in the run's folder says."""
+"""A learner for the supervisor's tests: beats, and does what the file `learner-K` in the run's folder says.
+
+"stuck" and "idle" take effect once it has been up: no progress with work in hand, or without. One that is doomed fails.
+"""
 
 import os
 import signal
@@ -31,14 +34,18 @@ def main(text: str) -> int:
     start = read_learner_start(text)
     told = Path(start.directory) / start.name
     behaviour = told.read_text() if told.exists() else "run"
-    if behaviour == "crash":
+    if behaviour == "crash" or start.doomed:
         raise RuntimeError("this learner crashes")
     if behaviour == "leave":
         return 0
     pulse = Pulse(start.control_endpoint, start.run, start.name, start.incarnation, 0.05)
     print(f"origin {start.origin} checkpoint {start.checkpoint}")
+    (Path(start.directory) / f"hello-{start.learner}-{start.incarnation}").touch()
     while behaviour == "deaf" or not any(isinstance(message, Stop) for message in pulse.heard()):
-        pulse.tick()
+        behaviour = told.read_text() if told.exists() else "run"
+        pulse.working = behaviour != "idle"
+        if behaviour not in ("stuck", "idle"):
+            pulse.tick()
         time.sleep(0.01)
     pulse.close()
     return 0

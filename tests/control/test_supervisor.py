@@ -3,86 +3,31 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+
+from tests.control.supervising import (
+    QUICK,
+    Modules,
+    Steps,
+    Timing,
+    all_up,
+    back,
+    config,
+    events,
+    signal_to,
+    supervise,
+    touch,
+)
 
 pytestmark = pytest.mark.e2e
 
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(autouse=True)
-def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(HERE))
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Any]:
-    from fleet.core.rundir import RunDirectory
-
-    with RunDirectory.create(tmp_path / "run", "", []) as made:
-        yield made
-        sockets = made.private_dir()
-    assert not sockets.exists()
-    assert not _of_run(made.run), "processes of the run are left"
-
-
-def _of_run(run: str) -> list[psutil.Process]:
-    """Processes below us, less zombies of none of our making."""
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if any(run in word or "fake_server" in word for word in child.cmdline())
-    ]
-
-
-class Steps:
-    """Does the next thing as soon as the status fulfils its condition."""
-
-    def __init__(self, *steps: tuple[Callable[[Any], bool], Callable[[Any, Any], object]]) -> None:
-        self.steps = list(steps)
-        self.deadline = time.monotonic() + 12.0
-
-    def __call__(self, supervisor: Any, status: Any) -> None:
-        assert time.monotonic() < self.deadline or status.phase in ("failed", "interrupted"), f"stuck at {status}"
-        if self.steps and self.steps[0][0](status):
-            self.steps.pop(0)[1](supervisor, status)
-
-
-def process(status: Any, name: str) -> Any:
-    return next(item for item in status.processes if item.name == name)
-
-
-def all_up(status: Any) -> bool:
-    return bool(status.figures) and all(item.phase == "up" for item in status.processes)
-
-
-def back(name: str, restarts: int = 1) -> Callable[[Any], bool]:
-    return lambda status: process(status, name).restarts == restarts and process(status, name).phase == "up"
-
-
-def signal_to(name: str, number: signal.Signals) -> Callable[[Any, Any], object]:
-    return lambda _, status: os.kill(process(status, name).pid, number)
-
-
-def touch(directory: Any, name: str) -> Callable[[Any, Any], object]:
-    return lambda *_: (directory.path / name).touch()
-
-
-def events(directory: Any, name: str, process_name: str | None = None) -> list[dict[str, Any]]:
-    from fleet.core.jsonl import read_jsonl
-
-    lines = read_jsonl(directory.events)
-    return [line for line in lines if line["event"] == name and process_name in (None, line["process"])]
-
-
 def test_a_run_that_finishes(directory: Any) -> None:
-    from supervising import config, supervise
-
     pids: dict[str, int] = {}
 
     def finish(_: Any, status: Any) -> None:
@@ -102,8 +47,6 @@ def test_a_run_that_finishes(directory: Any) -> None:
 
 
 def test_a_killed_learner_comes_back_and_the_server_hears_of_it(directory: Any) -> None:
-    from supervising import config, supervise
-
     from fleet.core.snapshots import LearnerStore
 
     saved = LearnerStore(directory.learner(1)).save(7, {}, {})
@@ -125,8 +68,6 @@ def test_a_killed_learner_comes_back_and_the_server_hears_of_it(directory: Any) 
 
 
 def test_a_frozen_learner_is_suspected_declared_killed_and_replaced(directory: Any) -> None:
-    from supervising import config, supervise
-
     steps = Steps(
         (all_up, signal_to("learner-0", signal.SIGSTOP)),
         (back("learner-0"), touch(directory, "finish")),
@@ -141,8 +82,6 @@ def test_a_frozen_learner_is_suspected_declared_killed_and_replaced(directory: A
 
 @pytest.mark.parametrize("behaviour", ["crash", "leave"])
 def test_a_learner_over_its_budget_fails_and_the_fleet_goes_on(directory: Any, behaviour: str) -> None:
-    from supervising import config, supervise
-
     (directory.path / "learner-0").write_text(behaviour)
     heard = directory.path / "heard"
     steps = Steps((lambda _: heard.exists() and "gone" in heard.read_text(), touch(directory, "finish")))
@@ -154,37 +93,13 @@ def test_a_learner_over_its_budget_fails_and_the_fleet_goes_on(directory: Any, b
 
 
 def test_a_run_without_a_learner_left_fails_and_says_why(directory: Any) -> None:
-    from supervising import config, supervise
-
     (directory.path / "learner-0").write_text("crash")
     outcome = supervise(directory, config(1, restarts=1), Steps())
     assert outcome.exit_status == 1
     assert "RuntimeError: this learner crashes" in outcome.reason
 
 
-def test_a_crashed_server_fails_the_run_and_its_rollouts_are_accounted_for(directory: Any) -> None:
-    from supervising import config, supervise
-
-    outcome = supervise(directory, config(2), Steps((all_up, touch(directory, "crash"))))
-    ledger = directory.read_json("summary.json")["ledger"]
-    assert outcome.exit_status == 1
-    assert "status 7" in outcome.reason
-    assert "the server's last words" in outcome.reason
-    assert ledger["lost_by_reason"] == {"server_died": 10}
-    assert ledger["balanced"]
-
-
-def test_a_frozen_server_fails_the_run(directory: Any) -> None:
-    from supervising import config, supervise
-
-    outcome = supervise(directory, config(1), Steps((all_up, signal_to("env_server", signal.SIGSTOP))))
-    assert outcome.exit_status == 1
-    assert "was killed by SIGKILL after it had been silent for too long" in outcome.reason
-
-
 def test_a_killed_zygote_is_replaced_and_its_learners_go_on(directory: Any) -> None:
-    from supervising import config, supervise
-
     before: dict[str, int] = {}
 
     def kill_zygote(_: Any, status: Any) -> None:
@@ -207,8 +122,6 @@ def test_a_killed_zygote_is_replaced_and_its_learners_go_on(directory: Any) -> N
 
 
 def test_a_zygote_that_cannot_warm_up_fails_the_run(directory: Any) -> None:
-    from supervising import Modules, config, supervise
-
     modules = Modules("fake_server", "fake_learner:main", "fake_learner:fail_to_warm")
     outcome = supervise(directory, config(1), Steps(), modules)
     assert outcome.exit_status == 1
@@ -216,8 +129,6 @@ def test_a_zygote_that_cannot_warm_up_fails_the_run(directory: Any) -> None:
 
 
 def test_ctrl_c_stops_cleanly(directory: Any) -> None:
-    from supervising import config, supervise
-
     steps = Steps((all_up, lambda *_: os.kill(os.getpid(), signal.SIGINT)))
     before = signal.getsignal(signal.SIGINT)
     outcome = supervise(directory, config(2), steps)
@@ -229,8 +140,6 @@ def test_ctrl_c_stops_cleanly(directory: Any) -> None:
 
 
 def test_a_server_that_does_not_stop_is_killed_in_time(directory: Any) -> None:
-    from supervising import QUICK, config, supervise
-
     (directory.path / "deaf").touch()
     (directory.path / "learner-0").write_text("deaf")
     asked: list[float] = []
@@ -246,8 +155,6 @@ def test_a_server_that_does_not_stop_is_killed_in_time(directory: Any) -> None:
 
 
 def test_a_second_signal_kills_at_once(directory: Any) -> None:
-    from supervising import Timing, config, supervise
-
     (directory.path / "deaf").touch()
     steps = Steps(
         (all_up, lambda supervisor, _: supervisor.stop()),
@@ -259,8 +166,6 @@ def test_a_second_signal_kills_at_once(directory: Any) -> None:
 
 
 def test_a_stop_that_races_a_restart_leaves_nobody(directory: Any) -> None:
-    from supervising import config, supervise
-
     def kill_and_stop(supervisor: Any, status: Any) -> None:
         for item in status.processes:
             if item.name.startswith("learner"):
@@ -272,8 +177,6 @@ def test_a_stop_that_races_a_restart_leaves_nobody(directory: Any) -> None:
 
 
 def test_commands_over_the_control_link(directory: Any) -> None:
-    from supervising import config, supervise
-
     from fleet.core.control_channel import ControlClient
     from fleet.core.messages import Command, Reply
 
@@ -301,9 +204,34 @@ def test_commands_over_the_control_link(directory: Any) -> None:
     assert stop.ok
 
 
-def test_an_exception_in_the_supervisor_leaves_nobody(directory: Any) -> None:
-    from supervising import config, supervise
+def test_what_nobody_of_the_run_says_is_not_written_down(directory: Any) -> None:
+    """Broken by recording every event that is properly signed: who can connect could fill events.jsonl."""
+    from fleet.core.control_channel import ControlClient
+    from fleet.core.messages import Command, Event
 
+    speakers = [("learner-7", 0), ("learner-1", 1), ("zygote", 0), ("supervisor", 0), ("cli", 0), ("learner-1", 0)]
+    clients: list[ControlClient] = []
+
+    def speak(*_: Any) -> None:
+        for process, incarnation in speakers:
+            client = ControlClient(directory.control_endpoint(), directory.run, process, incarnation)
+            clients.append(client)
+            client.send(Event(directory.run, client.process, "heard_of", {"incarnation": incarnation}))
+            client.send(Command(directory.run, "status", {}))
+
+    def answered(_: Any) -> bool:
+        """Once it has answered them, what each said before has been heard."""
+        for client in [client for client in clients if client.receive(0.0)]:
+            clients.remove(client)
+            client.close()
+        return not clients
+
+    steps = Steps((all_up, speak), (answered, lambda supervisor, _: supervisor.stop()))
+    assert supervise(directory, config(2), steps).exit_status == 130
+    assert [line["process"] for line in events(directory, "heard_of")] == ["learner-1"]
+
+
+def test_an_exception_in_the_supervisor_leaves_nobody(directory: Any) -> None:
     def fail(*_: Any) -> None:
         raise ZeroDivisionError("a display that fails")
 

@@ -1,0 +1,130 @@
+"""The processes of one run and who cares for each of them, put together: what the supervisor's loop acts on.
+
+Takes nothing in by itself: the loop hands it what comes in, and calls `act` each time it has woken.
+"""
+
+from collections.abc import Callable
+
+from fleet.control.care import Care
+from fleet.control.drill import struck_before
+from fleet.control.fleet_state import SERVER, Child, Phase
+from fleet.control.hands import Hands
+from fleet.control.harness import MeasuredDrill
+from fleet.control.injuries import Injuries
+from fleet.control.powers import Powers
+from fleet.control.processes import Modules, Processes
+from fleet.control.record import Record
+from fleet.control.restarts import Budget
+from fleet.control.server_care import ServerCare
+from fleet.control.starts import Starts
+from fleet.control.status import ProcessStatus
+from fleet.control.timing import Timing
+from fleet.control.watch import Watch
+from fleet.control.zygote_care import ZygoteCare
+from fleet.core.config import Config, robot_groups
+from fleet.core.faults.resolve import resolve
+from fleet.core.messages import Heartbeat, Inject, Stop
+from fleet.core.rundir import RunDirectory
+
+Tell = Callable[[Child, Inject | Stop], bool]
+
+
+class House:
+    """`tell` sends to a learner, and is False if it can't be reached. `life` is the server's first."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        config: Config,
+        starts: Starts,
+        record: Record,
+        modules: Modules,
+        timing: Timing,
+        *,
+        life_pipe: int,
+        life: int,
+        tell: Tell,
+    ) -> None:
+        assert config.world.robots is not None
+        control, run = config.control, directory.run
+        groups = robot_groups(config.mapping, config.world.robots)
+        budget = Budget(control.restarts, control.restart_window_s, control.backoff_s)
+        names = [f"learner-{learner}" for learner in range(len(groups))]
+        learners = {name: Child(name, learner, budget) for learner, name in enumerate(names)}
+        server = Child(SERVER, None, budget, incarnation=life)
+        self._run, self._tell = run, tell
+        self._children = {SERVER: server} | learners
+        self.learners = list(learners.values())
+        self.processes = Processes(run, directory.logs, life_pipe, modules)
+        watch = Watch(control, record)
+        self.care = Care(run, learners, self.processes, record, watch, starts, timing)
+        self.server = ServerCare(server, self.care, self.processes, record, watch, starts, timing.server_stuck)
+        self.zygote = ZygoteCare(self.processes, record, watch, budget, control.heartbeat_s)
+        injuries = Injuries(run, self.care, self.processes, watch, timing.leave, tell)
+        powers = Powers(self.processes, self.server, self.zygote)
+        hands = Hands(injuries, powers, record, self.care.notices.append, tell)
+        self.drill = MeasuredDrill(
+            run,
+            resolve(config),
+            self._children,
+            groups,
+            hands,
+            begins_at=starts.begins_at(),
+            struck_before=struck_before(directory.events),
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether a learner or the server has a process, as far as we know."""
+        return any(child.running for child in self._children.values())
+
+    def everyone(self) -> list[Child]:
+        """The zygote, the server and the learners."""
+        return [self.zygote.child, *self._children.values()]
+
+    def table(self) -> list[ProcessStatus]:
+        """Their rows of the display."""
+        return [child.status() for child in self.everyone()]
+
+    def dues(self) -> tuple[float | None, ...]:
+        """When there is something to do next, unless something happens before."""
+        return self.care.next_due(), self.server.next_due(), self.drill.next_due()
+
+    def knows(self, process: str, incarnation: int) -> bool:
+        """Whether the run has, or had, that incarnation of the server or of a learner."""
+        child = self._children.get(process)
+        return child is not None and incarnation <= child.incarnation
+
+    def heard(self, beat: Heartbeat, attention: float, now: float) -> None:
+        """A heartbeat of the server or of a learner."""
+        child = self._children.get(beat.process)
+        if child is self.server.child:
+            if self.server.heard(beat, attention, now) and child.restarts:
+                self.drill.server_up(now)
+        elif child is not None:
+            self.care.heard(child, beat, attention, now)
+
+    def act(self, attention: float, now: float) -> None:
+        """Judge everyone, and do what the clock says."""
+        self.care.judge(attention, now)
+        self.server.judge(attention, now)
+        self.zygote.watch(attention, now)
+        self.drill.tick(now)
+        self.server.act(attention, now)
+        self.care.act(now)
+
+    def release(self) -> None:
+        """The run ends: from now on nothing is started, broken or missed."""
+        self.drill.release()
+        self.server.child.wanted = False
+        self.care.release()
+        self.processes.close_intake()
+
+    def dismiss(self, reason: str) -> None:
+        """Have those learners leave that the server could not tell any more, and end those that weren't up yet."""
+        self.release()
+        for child in self.learners:
+            if child.running and child.phase is Phase.STARTING:
+                self.care.kill(child, reason)
+            elif child.running:
+                self._tell(child, Stop(self._run, reason))
