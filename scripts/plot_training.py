@@ -1,6 +1,6 @@
 """Plot deliveries per robot over a training run, against random actions on the same floor.
 
-python scripts/plot_training.py RUN OUT.png    (needs the extra `docs`: matplotlib)
+python scripts/plot_training.py RUN OUT.png
 """
 
 import argparse

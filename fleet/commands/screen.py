@@ -21,13 +21,15 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> None:
-    """Columns as wide as their contents. Under a header, cells that start with a digit are set to the right."""
+    """Columns as wide as their contents. Under a header, cells that start with a digit, and `-` beside them: right."""
     table = [*([header] if header else []), *rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    columns = list(zip(*table, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    figures = [bool(header) and any(cell[:1].isdigit() for cell in column[1:]) for column in columns]
     for row in table:
         cells = (
-            cell.rjust(width) if header and cell[:1].isdigit() else cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)
+            cell.rjust(width) if header and (cell[:1].isdigit() or (right and cell == MISSING)) else cell.ljust(width)
+            for cell, width, right in zip(row, widths, figures, strict=True)
         )
         print("  ".join(cells).rstrip())
 

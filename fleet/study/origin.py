@@ -108,7 +108,7 @@ def from_own_snapshot(directory: RunDirectory, snapshot: Snapshot) -> Beginning:
         for learner, version in versions.items()
         if version is not None
     }
-    return Beginning(origins, snapshot.folder, _next_life(directory))
+    return Beginning(origins, snapshot.folder, directory.next_life())
 
 
 def check_rounds_left(directory: RunDirectory, snapshot: Snapshot, rounds: int) -> None:
@@ -117,14 +117,6 @@ def check_rounds_left(directory: RunDirectory, snapshot: Snapshot, rounds: int) 
         raise BadInput(
             f"{directory.path} has done {snapshot.round} rounds and run.rounds = {rounds}; ask for more with --rounds"
         )
-
-
-def _next_life(directory: RunDirectory) -> int:
-    """Count the server's lives in the manifest, so that no rollout is ever named twice."""
-    manifest = directory.read_json("manifest.json")
-    life = int(manifest.get("life", 0)) + 1
-    directory.write_json("manifest.json", {**manifest, "life": life})
-    return life
 
 
 def _drop_later_rounds(metrics: Path, round_: int) -> None:

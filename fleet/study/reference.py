@@ -10,8 +10,9 @@ from time import perf_counter
 
 from actors.stacked import StackedPolicy
 from env_server.collect import Collector, Round
+from env_server.dealt import Dealt
 from env_server.milestones import Milestones
-from env_server.record import Dealt, Figures, Recorder
+from env_server.record import Figures, Recorder
 from env_server.snapshot import restore_world
 from env_server.worlds import make_world
 from fleet.core.config import Config, robot_groups

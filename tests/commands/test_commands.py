@@ -61,6 +61,17 @@ def test_status_of_a_run_that_is_over(run, capsys):
     assert json.loads(capsys.readouterr().out)["running"] is False
 
 
+def test_status_of_a_run_that_is_over_says_what_restarted_and_what_faults_cost(run, capsys):
+    """Broken by counting learners alone, and by showing the cost at the end of `fleet run` only."""
+    cost = {"faults": [], "missed": 2, "unrecorded": 0, "lost": {}, "withheld": {}, "undone": 0, "restarts": 3}
+    rounds = {"rounds": 3, "recorded": 3, "against": None}
+    run.write_json("summary.json", {**run.read_json("summary.json"), "server_restarts": 1, "cost": {**cost, **rounds}})
+    assert main(["status", str(run.path)]) == 0
+    out = capsys.readouterr().out
+    assert "2 of learners, 1 of the environment server" in out
+    assert "2 more whose target wasn't there" in out
+
+
 def test_status_of_a_run_whose_supervisor_was_killed(run, capsys):
     (run.path / "summary.json").unlink()
     assert main(["status", str(run.path)]) == 0
