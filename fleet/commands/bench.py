@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(metavar="world|start|wire|train", help="What to measure.")],
+    name: Annotated[str, typer.Argument(metavar="world|start|wire|faults|train", help="What to measure.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure speed and memory against a baseline in the same run."""

@@ -10,6 +10,7 @@ BENCHMARKS = {
     "world": "the warehouse kernel against PyPI rware",
     "start": "forty learners from nothing to ready",
     "wire": "rollouts through sockets against a plain copy",
+    "faults": "how fast faults are noticed and mended, and what they cost",
     "train": "training warehouse40, and where the time goes",
 }
 

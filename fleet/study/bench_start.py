@@ -19,7 +19,7 @@ import zmq
 from env_server.worlds import make_world
 from fleet.control import logs, pidfd, spawn
 from fleet.control.processes import Modules
-from fleet.control.zygote_client import Exited, Forked, Refused, ZygoteClient
+from fleet.control.zygote_client import Exited, Forked, Ready, Refused, ZygoteClient
 from fleet.core.config import Config, robot_groups
 from fleet.core.config.load import load_config
 from fleet.core.config.write import to_toml
@@ -177,7 +177,7 @@ class _Watch:
                 os.close(report.pidfd)
             elif isinstance(report, Exited | Refused):
                 raise FleetError(f"{report}:\n{logs.tail(self._directory.log(report.name))}")
-            else:
+            elif isinstance(report, Ready):
                 self.warm_s, self.memory = report.warm_s, report.memory
         if (status := self._zygote.status()) is not None:
             raise FleetError(f"the zygote ended with {status}:\n{logs.tail(self._directory.log('zygote'))}")

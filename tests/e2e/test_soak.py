@@ -1,0 +1,19 @@
+"""A short soak, from its command: three runs under faults of many kinds, one of them resumed, and nothing broken."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_short_soak_ends_with_nothing_broken():
+    command = [sys.executable, "-m", "fleet.commands.main", "soak"]
+    options = ["--minutes", "1", "--every", "4", "--seed", "11", "--json"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    soaked = json.loads(done.stdout)
+    assert soaked["broken"] == []
+    assert sum(kind["struck"] for kind in soaked["kinds"].values()) >= 5
