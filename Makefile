@@ -33,7 +33,7 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not e2e"
+	$(BIN)/python -m pytest -m "not slow and not e2e" -n 2 --dist worksteal
 	$(BIN)/python -m pytest -m "slow or e2e"
 
 simulate: setup

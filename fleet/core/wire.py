@@ -22,7 +22,8 @@ MAX_MESSAGE = 2**30
 """Bytes of one message, all frames together: a rollout of many robots that share one learner is the largest."""
 
 _KINDS: Mapping[str, type[Message]] = {kind.__name__.lower(): kind for kind in get_args(Message)}
-_FIELDS: Mapping[type, frozenset[str]] = {kind: frozenset(f.name for f in fields(kind)) for kind in _KINDS.values()}
+# A dict and no set, so that a message has the same bytes in every process.
+_FIELDS: Mapping[type, Mapping[str, None]] = {kind: {f.name: None for f in fields(kind)} for kind in _KINDS.values()}
 _HEADER = frozenset({"fleet", "kind", "fields", "arrays"})
 _BATCH = tuple(f.name for f in fields(RolloutBatch) if f.name != "robots")
 _SPEC = ("robots", "worlds", "observation_size", "observation_dtype", "actions")
@@ -59,7 +60,7 @@ def decode(frames: Sequence[Buffer]) -> Message:
     arrays = unpack(described, frames[1:])
     try:
         _put_arrays(kind, values, arrays)
-        if values.keys() != _FIELDS[kind]:
+        if values.keys() != _FIELDS[kind].keys():
             raise BadFrame("fields", f"{kind.__name__} has fields {shown(sorted(values))}")
         return kind(**values)
     except MessageError as error:

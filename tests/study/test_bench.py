@@ -171,5 +171,5 @@ def test_json_is_the_machine_and_the_rows(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_an_unknown_benchmark_is_bad_input() -> None:
-    with pytest.raises(BadInput, match="world, start, wire, train"):
+    with pytest.raises(BadInput, match="world, start, wire, faults, train"):
         bench.measure("nonsense")
