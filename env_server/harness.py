@@ -4,7 +4,7 @@ What is due when, `Faults` knows. The server calls in at the three moments of ea
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from env_server.afflictions import Afflictions
@@ -32,7 +32,7 @@ class Suffering(Protocol):
 class Harness:
     """Carries out `faults` from round `first` on. `restored`: the world comes from a snapshot, with its bodies.
 
-    `replaces`: a life before this one may have begun that round already, and told the supervisor so.
+    `struck`: the numbers of the strikes that the supervisor has carried out already, for a life before this one.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class Harness:
         first: int,
         *,
         restored: bool,
-        replaces: bool = False,
+        struck: Collection[int] = (),
     ) -> None:
         self._faults, self._roster, self._collector, self._tell = faults, roster, collector, tell
-        self._repeated = first if replaces else -1
+        self._struck = frozenset(struck)
         self.round = first
         """The round that is being collected or answered, else the next one."""
         self.next = first
@@ -152,7 +152,7 @@ class Harness:
         elif strike.kind == "leave":
             self._roster.give_up(strike.learner, LEFT)
         elif strike.target == "robots" and strike.about.fatal and strike.about.doer == "supervisor":
-            if self.round == self._repeated:
+            if strike.number in self._struck:
                 # The supervisor does nothing twice, and who it leaves alive must not be fenced: its word counts here.
                 if not strike.stays_out:
                     self._faults.end(strike.number)

@@ -95,7 +95,7 @@ class EnvironmentServer:
             self._tell,
             self._first,
             restored=start.snapshot is not None,
-            replaces=start.goes_on_at is not None,
+            struck=start.struck,
         )
         if self._first:
             silent = [s.learner for s in self._roster.sessions if s.phase is Phase.GONE or not s.expected]

@@ -68,7 +68,7 @@ class LearnerProcess:
         self._poller = zmq.Poller()
         self._poller.register(self._data.socket, zmq.POLLIN)
         self._poller.register(self._pulse.wakeup_fd, zmq.POLLIN)
-        self._stopping = False
+        self._stopping = self._unsaved = False
 
     def run(self) -> None:
         """Greet, publish the first policy, then learn until told to stop."""
@@ -115,13 +115,20 @@ class LearnerProcess:
         self._pulse.tick()
 
     def _save(self, learner: Learner, done: int) -> None:
-        """A learner goes on without a checkpoint that the disk doesn't take: nothing hangs on it but a restart."""
+        """A learner goes on without a checkpoint that the disk doesn't take: nothing hangs on it but a restart.
+
+        Told once until one is written again, since a disk may stay full for long.
+        """
+        sabotage, store = self._sabotage, self._store
         try:
-            sabotage = self._sabotage
-            save_if_due(self._config, self._store, learner, done, anyway=sabotage.must_save, half=sabotage.half_saved)
+            saved = save_if_due(self._config, store, learner, done, anyway=sabotage.must_save, half=sabotage.half_saved)
         except SaveError as error:
             log.warning("goes on without a checkpoint: %s", error)
-            self._pulse.send(Event(self._start.run, self._start.name, "save_failed", {"error": str(error)}))
+            if not self._unsaved:
+                self._pulse.send(Event(self._start.run, self._start.name, "save_failed", {"error": str(error)}))
+            self._unsaved = True
+        else:
+            self._unsaved = self._unsaved and not saved
 
     def _publish(self, learner: Learner, rollouts: tuple[int, ...], diagnostics: dict[str, float]) -> None:
         weights = learner.weights()
@@ -181,13 +188,15 @@ def save_if_due(
     *,
     anyway: bool = False,
     half: Callable[[], None] | None = None,
-) -> None:
+) -> bool:
     """Write the learner's checkpoint if its own or a run snapshot's is due after `done` rounds, or else `anyway`.
 
-    Raises as `LearnerStore.save`, which says what `half` is.
+    Returns whether it was written. Raises as `LearnerStore.save`, which says what `half` is.
     """
-    if anyway or learner.version % config.checkpoint.learner_every == 0 or config.snapshot_due(done):
+    due = anyway or learner.version % config.checkpoint.learner_every == 0 or config.snapshot_due(done)
+    if due:
         store.save(learner.version, *learner.save(), half=half)
+    return due
 
 
 def main(text: str) -> None:

@@ -84,6 +84,11 @@ class Drill:
         """A new life of the environment server has begun: it is told what goes on and isn't in the plan."""
         self._striker.server_up(now)
 
+    def struck_since(self, round_: int) -> list[int]:
+        """The plan's strikes of that round and later that have been carried out: not again if a round is repeated."""
+        done = [self._strikes[number] for number in sorted(self._begun) if number in self._strikes]
+        return [strike.number for strike in done if strike.round is not None and strike.round >= round_]
+
     def command(self, verb: str, arguments: Mapping[str, object], now: float) -> Reply:
         """Obey one of VERBS; whatever is wrong with it, or with its moment, is in the reply."""
         if self._over:

@@ -58,7 +58,16 @@ class House:
         self.processes = Processes(run, directory.logs, life_pipe, modules)
         watch = Watch(control, record)
         self.care = Care(run, learners, self.processes, record, watch, starts, timing)
-        self.server = ServerCare(server, self.care, self.processes, record, watch, starts, timing.server_stuck)
+        self.server = ServerCare(
+            server,
+            self.care,
+            self.processes,
+            record,
+            watch,
+            starts,
+            timing.server_stuck,
+            lambda round_: self.drill.struck_since(round_),
+        )
         self.zygote = ZygoteCare(self.processes, record, watch, budget, control.heartbeat_s)
         injuries = Injuries(run, self.care, self.processes, watch, timing.leave, tell)
         powers = Powers(self.processes, self.server, self.zygote)

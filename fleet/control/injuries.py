@@ -128,7 +128,8 @@ class Injuries:
         before = child.fault
         if before is not None:
             fault = child.open_fault(before.cause, now)
-            fault.incarnation, fault.declare = before.incarnation, before.declare
+            fault.incarnation = before.incarnation
+            fault.declare = None if before.declare is None else max(before.declare, now)
         if child.phase is Phase.WAITING:
             if child.fault is not None:
                 child.fault.declare = now

@@ -3,7 +3,6 @@
 All of a command's robots are checked before anything is done; a refusal names the value and what is allowed.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -168,9 +167,7 @@ def _factor(value: object) -> float:
 def _seconds(value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
-        raise BadInput(f"for_s = {value!r}; allowed are more than 0 and at most {_LONGEST_S:.0f} seconds")
-    if value > _LONGEST_S:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST_S:
         raise BadInput(f"for_s = {value!r}; allowed are more than 0 and at most {_LONGEST_S:.0f} seconds")
     return float(value)
 

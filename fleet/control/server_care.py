@@ -5,6 +5,8 @@ Settles the ledger of a life that is over, counts the lives in the manifest, and
 """
 
 import signal
+from collections.abc import Callable
+from dataclasses import replace
 
 from fleet.control.care import Care
 from fleet.control.ending import describe_exit, with_log
@@ -19,7 +21,10 @@ from fleet.core.messages import Heartbeat, Progress
 
 
 class ServerCare:
-    """Starts servers. `child` is the server's row, its incarnation the life. Told of the run's `care`, and tells it."""
+    """Starts servers. `child` is the server's row, its incarnation the life. Told of the run's `care`, and tells it.
+
+    `struck_since` gives the plan's strikes, of a round and later, that have been carried out (`Drill.struck_since`).
+    """
 
     def __init__(
         self,
@@ -30,10 +35,12 @@ class ServerCare:
         watch: Watch,
         starts: Starts,
         stuck_s: float,
+        struck_since: Callable[[int], list[int]] = lambda _: [],
     ) -> None:
         self.child = child
         self._care, self._processes, self._record = care, processes, record
         self._watch, self._starts, self._stuck_s = watch, starts, stuck_s
+        self._struck_since = struck_since
         self._first = child.incarnation
         self._round, self._agent_steps = 0, 0
         self._was_up = False
@@ -57,7 +64,7 @@ class ServerCare:
             return
         self.child.incarnation = self._starts.next_life()
         self.child.restarts += 1
-        standing = self._care.standing()
+        standing = replace(self._care.standing(), struck=self._struck_since(self._round))
         start, note = self._starts.server_again(self.life, self._round, self._agent_steps, standing)
         about = {"incarnation": self.life, "restarts": self.child.restarts, "round": self._round, "note": note or None}
         self._record.event("restart", SERVER, **about, **self._record.injured(self.child))

@@ -16,11 +16,15 @@ from fleet.core.start import LearnerStart, Origin, ServerStart, write_start
 
 @dataclass(frozen=True)
 class Standing:
-    """What a new life of the server has to know of the learners, by number as text where it is a table."""
+    """What a new life of the server has to know of the learners, by number as text where it is a table.
+
+    `struck`: see `ServerStart`.
+    """
 
     fences: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
     gone: list[int] = field(default_factory=list)
+    struck: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Starts:
             fences=standing.fences,
             accepted=standing.accepted,
             gone=standing.gone,
+            struck=standing.struck,
         )
         return write_start(start), note
 

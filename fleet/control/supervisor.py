@@ -232,7 +232,7 @@ class Supervisor:
         self._record.event("stop", "supervisor", reason=reason)
         self._ending = Ending(Outcome("interrupted", reason), now + self._timing.stop)
         if self._house.server.child.phase in (Phase.STARTING, Phase.WAITING):
-            self._ending.deadline = now  # nothing has been begun that could be brought to an end
+            self._ending.deadline = now  # no round is under way that could be brought to its end
         self._house.release()
         self._house.care.notices.append(Stop(self._directory.run, reason))
 

@@ -32,13 +32,19 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 
 
 def write_atomic(
-    path: Path, parts: Iterable[bytes | memoryview], mode: int = 0o644, *, half: Callable[[], None] | None = None
+    path: Path,
+    parts: Iterable[bytes | memoryview],
+    mode: int = 0o644,
+    *,
+    durable: bool = True,
+    half: Callable[[], None] | None = None,
 ) -> None:
     """Put `parts` into `path` by way of a hidden temporary file beside it. Raises OSError; then `path` is as it was.
 
-    `half` is called when half of each part is written: what it raises is met as a failing disk would be.
+    Not `durable`, it isn't waited for the disk: a power cut may take it, a kill never does. `half` is called when half
+    of each part is written: what it raises is met as a failing disk would be.
     """
-    os.close(replace(path, parts, mode, half=half))
+    os.close(replace(path, parts, mode, durable=durable, half=half))
 
 
 def replace(
@@ -47,6 +53,7 @@ def replace(
     mode: int = 0o644,
     *,
     lock: bool = False,
+    durable: bool = True,
     half: Callable[[], None] | None = None,
 ) -> int:
     """As `write_atomic`, but hand back the descriptor, open for appending; if asked, locked before the name exists."""
@@ -62,9 +69,11 @@ def replace(
                 half()
                 rest = rest[len(rest) // 2 :]
             write_all(descriptor, rest)
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
         temporary.rename(path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except BaseException:
         os.close(descriptor)
         temporary.unlink(missing_ok=True)

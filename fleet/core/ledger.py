@@ -280,7 +280,7 @@ def _count(value: object) -> int:
 
 
 def _counts(values: Iterable[object]) -> tuple[int, ...]:
-    return tuple(_count(value) for value in values)
+    return tuple(map(_count, values))
 
 
 def _names(rows: Iterable[Iterable[object]]) -> list[RolloutName]:

@@ -132,9 +132,9 @@ class RunDirectory:
         """Where that process's output goes."""
         return self.logs / f"{process}.log"
 
-    def write_json(self, name: str, value: Mapping[str, Any], mode: int = 0o644) -> None:
+    def write_json(self, name: str, value: Mapping[str, Any], mode: int = 0o644, *, durable: bool = True) -> None:
         """Put `value` into the file `name`, atomically. Raises OSError."""
-        write_atomic(self.path / name, [json.dumps(plain(value), indent=1).encode(), b"\n"], mode)
+        write_atomic(self.path / name, [json.dumps(plain(value), indent=1).encode(), b"\n"], mode, durable=durable)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """The object in the file `name`. Raises BadInput if it is missing or no JSON object."""
@@ -148,8 +148,8 @@ class RunDirectory:
         return life
 
     def update_processes(self, pids: Mapping[str, int]) -> None:
-        """Say which processes there are now."""
-        self.write_json("processes.json", pids)
+        """Say which processes there are now. Doesn't wait for the disk: the supervisor hears nobody meanwhile."""
+        self.write_json("processes.json", pids, durable=False)
 
     def open_control(self, endpoint: str) -> None:
         """Say where the supervisor hears commands; readable by the run's owner alone, and gone once it is closed."""

@@ -47,7 +47,8 @@ class ServerStart:
 
     With `goes_on_at` it takes the place of a life that ended: the rounds go on there, whatever the snapshot's round is.
     It knows then what that life knew of its learners, by number as text: `fences`, the newest incarnation that is dead
-    (-1: none), `accepted`, the last policy version accepted, and `gone`, who won't come back.
+    (-1: none), `accepted`, the last policy version accepted, and `gone`, who won't come back. `struck`: the numbers of
+    the plan's strikes that the supervisor has carried out, of the round that it goes on at and later.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -63,6 +64,7 @@ class ServerStart:
     fences: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
     gone: list[int] = field(default_factory=list)
+    struck: list[int] = field(default_factory=list)
 
 
 def write_start(start: LearnerStart | ServerStart) -> str:

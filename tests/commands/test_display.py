@@ -77,3 +77,5 @@ def test_numbers_and_sizes():
 def test_tables_line_up(capsys):
     print_table([("a", "1"), ("bbb", "22")], header=("name", "n"))
     assert capsys.readouterr().out.splitlines() == ["name  n", "a      1", "bbb   22"]
+    print_table([("a", "-"), ("-", "22")], header=("name", "n"))
+    assert capsys.readouterr().out.splitlines() == ["name  n", "a      -", "-     22"]

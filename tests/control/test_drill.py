@@ -366,3 +366,10 @@ def test_a_learner_that_is_struck_only_after_its_strike_was_over_comes_back(kind
     assert bench.names() == [("note", 1), ("back", 1)]
     assert bench.drill.status(1011.0) == ()
     assert [len(bench.events(name)) for name in ("inject", "mended")] == [1, 1]
+
+
+def test_a_new_life_of_the_server_is_told_which_strikes_of_its_rounds_have_been_carried_out():
+    bench = Bench(*[strike("kill", number, number, round=round_) for number, round_ in enumerate((4, 5, 5))])
+    bench.due(4, [0])
+    bench.due(5, [1])
+    assert bench.drill.struck_since(5) == [1]

@@ -332,3 +332,15 @@ def kill_often(what: str, path: Path, kills: int) -> dict[str, int]:
     assert done.returncode == 0, done.stderr
     counted: dict[str, int] = json.loads(done.stdout)
     return counted
+
+
+@pytest.mark.parametrize("wrong", [b'{"k":"withheld"}', b"{", b"\xff", b'{"k":1},{"k":2}', b"[1\n2]", b"7"])
+def test_a_line_that_makes_no_sense_is_named_and_the_others_count(tmp_path: Path, wrong: bytes) -> None:
+    """However many are parsed in one go. Broken by counting lines from there, and by dropping all that were."""
+    withheld = b'{"k":"withheld","round":0,"each":1,"robots":[0],"why":"no_credit"}'
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(b"\n".join([withheld] * 599 + [wrong] + [withheld] * 700) + b"\n")
+    balance = audit(path)
+    assert balance.total.withheld == 1299
+    assert balance.violations[0].startswith("line 600 is no ledger line")
+    assert len(balance.violations) == 1 + wrong.count(b"\n")

@@ -30,8 +30,9 @@ time.sleep(60)
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def short(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A short place for private folders, so that tests see no others' and leave none."""
+    tmp_path_factory.getbasetemp()  # or pytest would put its own there, which goes with the first test
     with tempfile.TemporaryDirectory(prefix="f", dir="/tmp") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         monkeypatch.setattr(private.tempfile, "gettempdir", lambda: folder)
@@ -220,6 +221,16 @@ def test_json_is_replaced_whole(made: RunDirectory) -> None:
     assert json.loads((made.path / "summary.json").read_text()) == {"return": None}
     with pytest.raises(BadInput, match=r"none\.json"):
         made.read_json("none.json")
+
+
+def test_the_list_of_processes_does_not_wait_for_the_disk(made: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor writes it at each death. Broken by writing it as what a power cut may not take."""
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    made.update_processes({"learner-0": 7})
+    assert (synced, made.read_json("processes.json")) == ([], {"learner-0": 7})
+    made.next_life()
+    assert len(synced) == 2
 
 
 def test_other_systems_are_refused() -> None:

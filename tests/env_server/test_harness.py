@@ -25,7 +25,14 @@ SPEC = WorldSpec(3, 2, 4, np.dtype(np.int8), 5, np.ones(4, np.float32))
 class Scene:
     """A harness with three learners that are there, and what it says and does."""
 
-    def __init__(self, ledger: Ledger, *plan: Strike, first: int = 0, restored: bool = False, replaces: bool = False):
+    def __init__(
+        self,
+        ledger: Ledger,
+        *plan: Strike,
+        first: int = 0,
+        restored: bool = False,
+        struck: tuple[int, ...] = (),
+    ) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.suffered: list[tuple[Afflictions, dict[int, Body]]] = []
         self.roster = Roster(RUN, 0, [(0,), (1,), (2,)], SPEC, ledger, 1, lockstep=True)
@@ -36,7 +43,7 @@ class Scene:
             lambda name, details: self.told.append((name, details)),
             first,
             restored=restored,
-            replaces=replaces,
+            struck=struck,
         )
         for learner in range(3):
             self.publish(learner, 0)
@@ -100,13 +107,22 @@ def test_what_all_need_is_struck_after_the_round(ledger: Ledger, target: str) ->
     assert scene.told == [("due", {"round": 0, "moment": "after", "begin": [0], "end": [], "accepted": {}})]
 
 
-def test_a_round_that_a_life_before_may_have_begun_is_left_to_the_supervisors_word(ledger: Ledger) -> None:
+def test_what_was_done_for_a_life_before_is_not_done_again_when_its_round_is_repeated(ledger: Ledger) -> None:
     """Broken by fencing again: whom the supervisor doesn't kill twice was shut out for ever."""
-    scene = Scene(ledger, strike("kill", round=4, body="stalled"), first=4, replaces=True)
+    scene = Scene(ledger, strike("kill", round=4, body="stalled"), first=4, struck=(0,))
     scene.harness.begin("during")
     assert scene.names() == ["due"]
     assert scene.roster.sessions[1].phase is Phase.READY
     assert scene.harness.offline == frozenset()
+
+
+def test_the_first_round_of_a_later_life_has_the_strikes_that_no_life_before_has_begun(ledger: Ledger) -> None:
+    """Broken by taking that round for a repeated one: the robot drove on, and its learner was fenced any time."""
+    scene = Scene(ledger, strike("kill", round=4, body="stalled", number=1), first=4, struck=(0,))
+    scene.harness.begin("during")
+    assert scene.names() == ["due", "fenced"]
+    assert scene.roster.sessions[1].phase is Phase.ABSENT
+    assert scene.harness.offline == {1}
 
 
 def test_bodies_change_just_before_a_round_and_not_for_what_leaves_no_trace(ledger: Ledger) -> None:

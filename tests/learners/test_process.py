@@ -219,6 +219,13 @@ def test_a_learner_goes_on_without_a_checkpoint_that_cannot_be_written(
     event = fleet.event()
     assert (event.name, event.process) == ("save_failed", "learner-0")
     assert "learner-0" in event.details["error"]
+    fleet.deal(1, make_rollout())
+    assert fleet.policy().version == 2
+    fleet.checkpoints.unlink()
+    fleet.deal(2, make_rollout())
+    assert fleet.policy().version == 3
+    fleet.beats(2)
+    assert fleet.events == []  # each failure was told, and a full disk filled the record of the run
 
 
 def test_a_learner_whose_link_the_supervisor_has_cut_is_heard_again_when_it_is_over(

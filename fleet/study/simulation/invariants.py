@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fleet.control.fleet_state import SERVER, Child, Phase
+from fleet.control.restarts import Budget
 from fleet.core.ledger import RolloutName
 from fleet.core.ledger_file import Ledger
 from fleet.core.messages import Policy, Rollout
@@ -43,6 +44,7 @@ class _Book:
 
     used: tuple[float, ...] = ()
     calm: float = -math.inf
+    seen: tuple[Budget, Phase, int] | None = None
     granted: int = 0
     asked: int = 0
 
@@ -197,6 +199,10 @@ class Invariants:
     def budget(self, child: Child) -> None:
         """Restarts are granted or asked for; those granted are within the budget, and given back in time only."""
         budget, book = child.budget, self._budgets.setdefault(child.name, _Book())
+        seen = (budget, child.phase, child.restarts)
+        if seen == book.seen:
+            return
+        book.seen = seen
         book.granted += sum(at not in book.used for at in budget.used)
         book.asked += budget.calm != book.calm
         early = [at for at in book.used if at not in budget.used and self._now() - at <= budget.window_s]
