@@ -19,7 +19,7 @@ def bench(
     """Measure speed and memory against a baseline in the same run."""
     from fleet.commands.screen import number, print_json, print_table
     from fleet.core.platform import machine
-    from fleet.study.bench import BENCHMARKS, measure
+    from fleet.study.bench.bench import BENCHMARKS, measure
 
     if name in BENCHMARKS and sys.stderr.isatty():
         print(f"measuring {BENCHMARKS[name]} ...", file=sys.stderr)

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from fleet.core.config import Config
-    from fleet.study.degrade import Degradation, Point
+    from fleet.study.degrade.degrade import Degradation, Point
 
 USUAL = "0,1,2,4,8,16"
 
@@ -43,7 +43,7 @@ def degrade(
 
     from fleet.commands.screen import print_json
     from fleet.core.errors import BadInput
-    from fleet.study import degrade as study
+    from fleet.study.degrade import degrade as study
 
     counts = _counts(USUAL if offline is None else offline)
     bodies = [word.strip() for word in body.split(",") if word.strip()]
@@ -147,7 +147,7 @@ def _write(curve: "Degradation", out: Path) -> None:
     from fleet.core.errors import FleetError
     from fleet.core.files import write_atomic
     from fleet.core.jsonl import plain
-    from fleet.study.degrade_plot import plot
+    from fleet.study.degrade.plot import plot
 
     try:
         write_atomic(out / "degrade.json", [json.dumps(plain(asdict(curve)), indent=1).encode(), b"\n"])

@@ -23,7 +23,7 @@ def replay(
     from fleet.commands.run import close
     from fleet.core.config.write import plan_to_toml
     from fleet.study import run as study
-    from fleet.study.replay import prepare_replay
+    from fleet.study.replay.replay import prepare_replay
 
     prepared = prepare_replay(directory)
     plan = prepared.config.faults

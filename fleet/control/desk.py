@@ -6,7 +6,7 @@
 import time
 from collections.abc import Callable, Mapping
 
-from fleet.control.drill import VERBS, Drill
+from fleet.control.drill.drill import VERBS, Drill
 from fleet.control.status import Figure, Pace, ProcessStatus, Status, build_status
 from fleet.core.config import Config
 from fleet.core.messages import Command, Event, Message, Progress, Reply

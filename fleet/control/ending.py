@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fleet.control import logs
-from fleet.control.fleet_state import SERVER, ZYGOTE, Child, Phase
+from fleet.control.care.child import SERVER, ZYGOTE, Child, Phase
+from fleet.control.process import logs
 from fleet.control.status import Figure
 from fleet.core.errors import FleetError
 from fleet.core.ledger_file import audit

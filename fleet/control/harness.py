@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from fleet.control.drill import Drill
+from fleet.control.drill.drill import Drill
 from fleet.core.messages import Event, Reply
 
 T = TypeVar("T")

@@ -5,22 +5,22 @@ Takes nothing in by itself: the loop hands it what comes in, and calls `act` eac
 
 from collections.abc import Callable
 
-from fleet.control.care import Care
-from fleet.control.drill import struck_before
-from fleet.control.fleet_state import SERVER, Child, Phase
-from fleet.control.hands import Hands
+from fleet.control.care.child import SERVER, Child, Phase
+from fleet.control.care.injuries import Injuries
+from fleet.control.care.learners import Care
+from fleet.control.care.record import Record
+from fleet.control.care.restarts import Budget
+from fleet.control.care.server import ServerCare
+from fleet.control.care.starts import Starts
+from fleet.control.care.watch import Watch
+from fleet.control.care.zygote import ZygoteCare
+from fleet.control.drill.drill import struck_before
+from fleet.control.drill.hands import Hands
+from fleet.control.drill.powers import Powers
 from fleet.control.harness import MeasuredDrill
-from fleet.control.injuries import Injuries
-from fleet.control.powers import Powers
-from fleet.control.processes import Modules, Processes
-from fleet.control.record import Record
-from fleet.control.restarts import Budget
-from fleet.control.server_care import ServerCare
-from fleet.control.starts import Starts
+from fleet.control.process.processes import Modules, Processes
 from fleet.control.status import ProcessStatus
 from fleet.control.timing import Timing
-from fleet.control.watch import Watch
-from fleet.control.zygote_care import ZygoteCare
 from fleet.core.config import Config, robot_groups
 from fleet.core.faults.resolve import resolve
 from fleet.core.messages import Heartbeat, Inject, Stop

@@ -10,21 +10,22 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
-from fleet.control import ending, pidfd
+from fleet.control import ending
+from fleet.control.care.child import SERVER, ZYGOTE, Phase
+from fleet.control.care.record import Record
+from fleet.control.care.reports import hand_on
+from fleet.control.care.starts import Starts
 from fleet.control.desk import Desk
 from fleet.control.ending import Ending, Outcome, with_log
-from fleet.control.fleet_state import SERVER, ZYGOTE, Phase
 from fleet.control.harness import Usage
 from fleet.control.house import House
-from fleet.control.processes import Ended, Happening, Modules, Started
-from fleet.control.record import Record
-from fleet.control.reports import hand_on
+from fleet.control.process import pidfd
+from fleet.control.process.processes import Ended, Happening, Modules, Started
+from fleet.control.process.zygote_client import Ready, Refused
 from fleet.control.signals import Inbox
-from fleet.control.starts import Starts
 from fleet.control.status import Status
 from fleet.control.timing import Timing
 from fleet.control.waiting import Waiting
-from fleet.control.zygote_client import Ready, Refused
 from fleet.core.config import Config
 from fleet.core.control_channel import ControlServer, Peer
 from fleet.core.ledger_file import resolve_outstanding

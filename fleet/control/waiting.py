@@ -5,7 +5,7 @@ from typing import Any
 
 import zmq
 
-from fleet.control.liveness import Attention
+from fleet.control.care.liveness import Attention
 
 
 class Waiting:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from fleet.control.care.record import Record
 from fleet.control.ending import Outcome, summarize
-from fleet.control.record import Record
 from fleet.control.signals import Inbox
 from fleet.control.status import Figure, Pace, Status, build_status
 from fleet.core.config import Config

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 from env_server.warehouse.floor import Floor
 from env_server.warehouse.setup import build_floor, estimate_bytes, observation_shape, resolve
-from fleet.control.memory import Figures, require_memory
 from fleet.core.config import Config, NetworkConfig, robot_groups
 from fleet.core.endpoints import check_wire
 from fleet.core.errors import BadInput
 from fleet.core.faults.resolve import resolve as resolve_plan
+from fleet.study.memory import Figures, require_memory
 
 _ACTIONS = 5
 

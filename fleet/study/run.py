@@ -23,7 +23,7 @@ from fleet.core.faults.resolve import resolve as resolve_plan
 from fleet.core.files import write_atomic
 from fleet.core.platform import require_linux
 from fleet.core.rundir import RunDirectory
-from fleet.study.cost import check_baseline, write_cost
+from fleet.study.cost.cost import check_baseline, write_cost
 from fleet.study.origin import Beginning, check_rounds_left, from_other_run, from_own_snapshot, newest_snapshot
 from fleet.study.prepare import prepare
 

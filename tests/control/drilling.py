@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from fleet.control.drill import Drill
-from fleet.control.fleet_state import SERVER, Child, Phase
-from fleet.control.hands import Hands
-from fleet.control.restarts import Budget
+from fleet.control.care.child import SERVER, Child, Phase
+from fleet.control.care.restarts import Budget
+from fleet.control.drill.drill import Drill
+from fleet.control.drill.hands import Hands
 from fleet.core.faults.kinds import KINDS
 from fleet.core.faults.strike import Strike, strike_of
 from fleet.core.messages import Event, Inject, Reply

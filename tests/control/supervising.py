@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fleet.control.ending import Outcome
-from fleet.control.processes import Modules
+from fleet.control.process.processes import Modules
 from fleet.control.status import Status
 from fleet.control.supervisor import Supervisor
 from fleet.control.timing import Timing

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.control.advance import Advance, p99
-from fleet.control.liveness import Verdict
-from fleet.control.restarts import Budget, Failed, Restart, brought_back, decide
+from fleet.control.care.advance import Advance, p99
+from fleet.control.care.liveness import Verdict
+from fleet.control.care.restarts import Budget, Failed, Restart, brought_back, decide
 
 
 def steps(advance: Advance, *moments: float) -> Advance:

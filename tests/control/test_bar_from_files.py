@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.control import pidfd
-from fleet.control.processes import Modules, Processes, _Held
+from fleet.control.process import pidfd
+from fleet.control.process.processes import Modules, Processes, _Held
 
 WRITER = """
 import sys

@@ -12,15 +12,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from fleet.control.care import Care
-from fleet.control.fleet_state import Child, Injury, Phase
-from fleet.control.injuries import Injuries
-from fleet.control.processes import Ended, Started
-from fleet.control.restarts import Budget
-from fleet.control.starts import Starts
+from fleet.control.care.child import Child, Injury, Phase
+from fleet.control.care.injuries import Injuries
+from fleet.control.care.learners import Care
+from fleet.control.care.restarts import Budget
+from fleet.control.care.starts import Starts
+from fleet.control.care.watch import Watch
+from fleet.control.process.processes import Ended, Started
+from fleet.control.process.zygote_client import Refused
 from fleet.control.timing import Timing
-from fleet.control.watch import Watch
-from fleet.control.zygote_client import Refused
 from fleet.core.config import ControlConfig
 from fleet.core.messages import Gone, Heartbeat, Lost
 from fleet.core.rundir import RunDirectory

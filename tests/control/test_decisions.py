@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from fleet.control import logs
+from fleet.control.care.liveness import Attention, Verdict, Vitals
+from fleet.control.care.restarts import LONGEST_BACKOFF_S, Budget, Failed, Restart, decide, progressed
 from fleet.control.ending import describe_exit
-from fleet.control.liveness import Attention, Verdict, Vitals
-from fleet.control.memory import Figures, estimate_bytes, require_memory
-from fleet.control.restarts import LONGEST_BACKOFF_S, Budget, Failed, Restart, decide, progressed
+from fleet.control.process import logs
 from fleet.control.status import Pace, ProcessStatus, build_status
 from fleet.core.errors import BadInput
+from fleet.study.memory import Figures, estimate_bytes, require_memory
 
 
 def deaths(budget: Budget, *times: float) -> tuple[Budget, list[Restart | Failed]]:

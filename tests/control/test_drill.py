@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from fleet.control.drill import struck_before
-from fleet.control.fleet_state import Phase
+from fleet.control.care.child import Phase
+from fleet.control.drill.drill import struck_before
 from fleet.core.faults.kinds import KINDS
 from fleet.core.messages import Event
 from tests.control.drilling import RUN, Bench, strike

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fleet.control.fleet_state import Phase
+from fleet.control.care.child import Phase
 from fleet.core.faults.strike import strike_of
 from tests.control.drilling import Bench, strike
 

@@ -243,7 +243,7 @@ def test_an_exception_in_the_supervisor_leaves_nobody(directory: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("zygote", ["untouched", "stopped", "replaced", "warming up"])
 def test_after_a_killed_supervisor_nothing_lives_on(tmp_path: Path, zygote: str) -> None:
-    from fleet.control import pidfd
+    from fleet.control.process import pidfd
     from fleet.core.rundir import RunDirectory, sweep_private
 
     run = tmp_path / "run"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.control import pidfd
-from fleet.control.zygote_client import Exited, Forked, Ready, Refused, Report, ZygoteClient
+from fleet.control.process import pidfd
+from fleet.control.process.zygote_client import Exited, Forked, Ready, Refused, Report, ZygoteClient
 
 pytestmark = pytest.mark.e2e
 

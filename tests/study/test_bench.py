@@ -12,8 +12,12 @@ from fleet.commands.main import main
 from fleet.control.status import ProcessStatus, Status
 from fleet.core.config.load import load_config
 from fleet.core.errors import BadInput, FleetError
-from fleet.study import bench, bench_start, bench_train, bench_wire, bench_world
-from fleet.study.bench import Measured, Row
+from fleet.study.bench import bench
+from fleet.study.bench import start as bench_start
+from fleet.study.bench import train as bench_train
+from fleet.study.bench import wire as bench_wire
+from fleet.study.bench import world as bench_world
+from fleet.study.bench.bench import Measured, Row
 from fleet.study.prepare import prepare
 
 SMALL = ["world.robots=2", "network.hidden=[8]"]

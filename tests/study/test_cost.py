@@ -11,7 +11,7 @@ from fleet.core.errors import BadInput
 from fleet.core.ledger import RolloutName
 from fleet.core.ledger_file import Ledger
 from fleet.core.rundir import RunDirectory
-from fleet.study.cost import check_baseline, measure, write_cost
+from fleet.study.cost.cost import check_baseline, measure, write_cost
 
 EACH, ROUNDS = 128, 8  # smoke: 32 steps x 4 copies
 KILL = FaultConfig(kind="kill", robots=(1,), round=3, rounds=2, body="towed")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.study.cost_curve import RECOVERED, WINDOW, compare, rates, recovered_after
+from fleet.study.cost.curve import RECOVERED, WINDOW, compare, rates, recovered_after
 
 CURVE = st.dictionaries(st.integers(0, 60), st.floats(0, 50), min_size=1, max_size=40)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.core.faults.strike import Strike
-from fleet.study.cost_events import cases, sessions
+from fleet.study.cost.events import cases, sessions
 
 GROUPS = ((0,), (1,), (2,))
 CHECKPOINT = "/run/checkpoints/learners/learner-1/v00000004.safetensors"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.core.ledger import Account
-from fleet.study.cost_ledger import book_of
+from fleet.study.cost.ledger import book_of
 
 ROBOTS = 3
 

@@ -12,8 +12,8 @@ from fleet.core.config.write import to_toml
 from fleet.core.errors import BadInput
 from fleet.core.rundir import RunDirectory
 from fleet.core.seeds import generator
-from fleet.study.degrade import RESAMPLES, Degradation, check, degrade, order_off, point, seed_of
-from fleet.study.degrade_plot import plot
+from fleet.study.degrade.degrade import RESAMPLES, Degradation, check, degrade, order_off, point, seed_of
+from fleet.study.degrade.plot import plot
 from fleet.study.prepare import prepare
 from fleet.study.reference import SingleProcess
 

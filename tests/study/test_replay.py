@@ -9,11 +9,11 @@ from fleet.core.errors import BadInput
 from fleet.core.faults.resolve import resolve
 from fleet.core.faults.strike import Strike
 from fleet.core.rundir import RunDirectory
-from fleet.study.cost_events import Case, Fenced
-from fleet.study.cost_ledger import Book
+from fleet.study.cost.events import Case, Fenced
+from fleet.study.cost.ledger import Book
 from fleet.study.prepare import prepare
-from fleet.study.replay import plan_of, prepare_replay
-from fleet.study.replay_fault import as_planned, happened
+from fleet.study.replay.fault import as_planned, happened
+from fleet.study.replay.replay import plan_of, prepare_replay
 
 ROUNDS = 12
 BASE = prepare(load_config("smoke", [f"run.rounds={ROUNDS}"]))

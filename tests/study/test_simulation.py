@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from env_server.nudges import Nudges
-from fleet.control import care
-from fleet.control.advance import Advance
-from fleet.control.fleet_state import Child
-from fleet.control.injuries import Injuries
-from fleet.control.liveness import Verdict, Vitals
-from fleet.control.record import Record
-from fleet.control.restarts import Budget, Restart, progressed
-from fleet.control.starts import Standing
+from fleet.control.care import learners as care
+from fleet.control.care.advance import Advance
+from fleet.control.care.child import Child
+from fleet.control.care.injuries import Injuries
+from fleet.control.care.liveness import Verdict, Vitals
+from fleet.control.care.record import Record
+from fleet.control.care.restarts import Budget, Restart, progressed
+from fleet.control.care.starts import Standing
 from fleet.core import ledger_file
 from fleet.core.answering import Answer, Answering
 from fleet.core.messages import Policy, Rollout, Welcome
@@ -227,7 +227,7 @@ def give_restarts_back_at_any_progress(patch: Patch) -> None:
     def generous(budget: Budget, now: float) -> Budget:
         return replace(progressed(replace(budget, window_s=0.0), now), window_s=budget.window_s)
 
-    patch.setattr("fleet.control.watch.progressed", generous)
+    patch.setattr("fleet.control.care.watch.progressed", generous)
 
 
 def start_whom_a_person_took_out(patch: Patch) -> None:
@@ -258,7 +258,7 @@ def suspect_what_has_not_been_done_yet(patch: Patch) -> None:
 
 
 def leave_recoveries_out_of_the_record(patch: Patch) -> None:
-    patch.setattr("fleet.control.watch.Watch.recovered", lambda self, child, now: None)
+    patch.setattr("fleet.control.care.watch.Watch.recovered", lambda self, child, now: None)
 
 
 RULES: list[tuple[Callable[[Patch], None], str]] = [

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from fleet.control.fleet_state import Child
+from fleet.control.care.child import Child
 
 Line = tuple[float, str, str, Mapping[str, Any]]
 """Simulated seconds, event, process, details."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fleet.control.fleet_state import SERVER, Child, Phase
-from fleet.control.restarts import Budget
+from fleet.control.care.child import SERVER, Child, Phase
+from fleet.control.care.restarts import Budget
 from fleet.core.ledger import RolloutName
 from fleet.core.ledger_file import Ledger
 from fleet.core.messages import Policy, Rollout

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.control.fleet_state import SERVER, Child
+from fleet.control.care.child import SERVER, Child
 from fleet.core.messages import Heartbeat, Inject, Message, Stop
 from fleet.core.start import read_learner_start, read_server_start
 from fleet.study.simulation.aftermath import missing, out_of_order, wrongly_given_up

@@ -9,11 +9,11 @@ from pathlib import Path
 from random import Random
 from typing import Any, cast
 
-from fleet.control.comeback import choose
-from fleet.control.fleet_state import SERVER, Child
-from fleet.control.processes import Ended, Happening, Processes, Started
-from fleet.control.record import Record
-from fleet.control.starts import Starts
+from fleet.control.care.child import SERVER, Child
+from fleet.control.care.comeback import choose
+from fleet.control.care.record import Record
+from fleet.control.care.starts import Starts
+from fleet.control.process.processes import Ended, Happening, Processes, Started
 from fleet.core.ledger_file import Ledger
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import Snapshot

@@ -17,7 +17,7 @@ from env_server.faults import Faults
 from env_server.harness import Harness
 from env_server.record import Recorder
 from env_server.roster import Roster
-from fleet.control.fleet_state import SERVER
+from fleet.control.care.child import SERVER
 from fleet.core.data_channel import DataServer, Spoiled
 from fleet.core.messages import (
     Event,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from fleet.control.fleet_state import SERVER
+from fleet.control.care.child import SERVER
 from fleet.study.simulation.clock import Clock
 from fleet.study.simulation.invariants import Invariants
 from fleet.study.simulation.learner import Learner

@@ -6,19 +6,19 @@ It works as `fleet.control.supervisor` does: it takes in what has come, judges, 
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from fleet.control.care import Care
-from fleet.control.drill import Drill
-from fleet.control.fleet_state import SERVER, Child, Phase
-from fleet.control.hands import Hands
-from fleet.control.injuries import Injuries
-from fleet.control.powers import Powers
-from fleet.control.processes import Ended, Started
-from fleet.control.reports import hand_on
-from fleet.control.restarts import Budget
-from fleet.control.server_care import ServerCare
+from fleet.control.care.child import SERVER, Child, Phase
+from fleet.control.care.injuries import Injuries
+from fleet.control.care.learners import Care
+from fleet.control.care.reports import hand_on
+from fleet.control.care.restarts import Budget
+from fleet.control.care.server import ServerCare
+from fleet.control.care.watch import Watch
+from fleet.control.care.zygote import ZygoteCare
+from fleet.control.drill.drill import Drill
+from fleet.control.drill.hands import Hands
+from fleet.control.drill.powers import Powers
+from fleet.control.process.processes import Ended, Started
 from fleet.control.timing import Timing
-from fleet.control.watch import Watch
-from fleet.control.zygote_care import ZygoteCare
 from fleet.core.messages import Event, Heartbeat, Inject, Message, Progress, Stop
 from fleet.study.simulation.clock import Clock
 from fleet.study.simulation.processes import RUN, SimulatedProcesses, SimulatedRecord, SimulatedStarts

@@ -1,0 +1,89 @@
+"""The zygote's life: one that dies or gets stuck is replaced, and the learners it had forked go on untouched."""
+
+import signal
+
+from fleet.control.care.child import ZYGOTE, Child, Injury, Phase
+from fleet.control.care.record import Record
+from fleet.control.care.restarts import Budget, Failed, decide, progressed
+from fleet.control.care.watch import Watch
+from fleet.control.ending import describe_exit, with_log
+from fleet.control.process.processes import Ended, Processes
+from fleet.control.process.zygote_client import Ready
+
+
+class ZygoteCare:
+    """Starts zygotes. Forking is its learning: one that becomes ready has made progress, as the budget counts it.
+
+    It has no heartbeats of its own, being one thread that may do nothing but fork: it is pinged every `ping_s`.
+    """
+
+    def __init__(self, processes: Processes, record: Record, watch: Watch, budget: Budget, ping_s: float) -> None:
+        self._processes, self._record, self._watch = processes, record, watch
+        self._ping_s, self._ping_due = ping_s, 0.0
+        self._was_ready = False
+        self.child = Child(ZYGOTE, None, budget)
+
+    def start(self, attention: float) -> None:
+        """The first one, or the next."""
+        self.child.phase = Phase.STARTING
+        self._watch.begin(self.child, self._processes.start_zygote(), attention, 0.0)
+
+    def ready(self, report: Ready, attention: float, now: float) -> None:
+        """It has warmed up."""
+        self._was_ready = True
+        self.child.phase, self.child.memory = Phase.UP, report.memory
+        self.child.budget = progressed(self.child.budget, now)
+        figures = {"threads": report.threads, "warm_s": round(report.warm_s, 3), "memory": report.memory}
+        self._record.event("ready", ZYGOTE, pid=report.pid, incarnation=self.child.incarnation, **figures)
+        self._watch.recovered(self.child, now)
+        self.alive(attention)
+
+    def alive(self, attention: float) -> None:
+        """It has reported something."""
+        if self.child.vitals is not None:
+            self._watch.alive(self.child, attention)
+
+    def ended(self, happening: Ended, attention: float, now: float, wanted: bool) -> str | None:
+        """It is gone; starts another if one is wanted. Returns why the run can't go on, if it can't.
+
+        One that was never ready won't be the next time either: its warm-up fails.
+        """
+        child = self.child
+        about = {"pid": happening.pid, "incarnation": child.incarnation, "status": happening.status}
+        self._record.event("exit", ZYGOTE, **about)
+        child.pid, child.vitals, child.advance, child.phase = None, None, None, Phase.ENDED
+        if not wanted:
+            return None
+        if not child.declared:
+            child.open_fault("zygote_died", happening.noticed).declare = now
+        self._watch.declared(child)
+        child.budget, decision = decide(child.budget, now)
+        if not self._was_ready or isinstance(decision, Failed):
+            return with_log(f"the zygote {describe_exit(happening.status)}", self._processes.log(ZYGOTE))
+        child.restarts += 1
+        child.incarnation += 1
+        self.start(attention)
+        about = {"pid": child.pid, "incarnation": child.incarnation, "restarts": child.restarts}
+        self._record.event("restart", ZYGOTE, **about, **self._record.injured(child))
+        return None
+
+    def watch(self, attention: float, now: float) -> None:
+        """Kill one that gives no sign of life: it is then replaced like one that died."""
+        child = self.child
+        if now >= self._ping_due:
+            self._ping_due = now + self._ping_s
+            self._processes.ping()
+        ailment = self._watch.judge(child, attention, now)
+        if ailment is None:
+            return
+        fault = child.open_fault(f"zygote_{ailment}", now if child.suspected_at is None else child.suspected_at)
+        fault.declare = now
+        about = {"pid": child.pid, "silent_s": self._watch.still_s(child, ailment, attention)}
+        self._record.event(ailment, ZYGOTE, **about, **self._record.times(fault))
+        self._processes.signal(ZYGOTE, signal.SIGKILL)
+
+    def injure(self, number: signal.Signals, injury: Injury) -> None:
+        """Kill it (SIGKILL) or freeze it (SIGSTOP) on purpose."""
+        injury.hit = self.child.incarnation
+        self.child.injury = injury
+        self._processes.signal(ZYGOTE, number)

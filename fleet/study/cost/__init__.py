@@ -1,0 +1,1 @@
+"""What a run's faults cost, read from the run's own record."""

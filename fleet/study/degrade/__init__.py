@@ -1,0 +1,1 @@
+"""`fleet degrade`: trained policies with more and more robots off."""

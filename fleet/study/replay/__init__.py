@@ -1,0 +1,1 @@
+"""`fleet replay`: what happened in a run, as a plan."""
