@@ -87,6 +87,8 @@ class LearnerProcess:
                         self._learn(learner, message)
                     elif isinstance(message, Welcome):
                         self._answer(learner, message)
+                if self._sabotage.must_save:  # told of it while no rollouts come, since its robots' bodies are off
+                    self._save(learner, learner.version)
         finally:
             self._pulse.close()
             self._data.close()

@@ -124,6 +124,17 @@ def test_a_killed_learner_comes_back_and_the_ledger_balances(
     assert [event["process"] for event in restarts] == ["learner-1"]
 
 
+def test_a_learner_whose_robot_is_stalled_dies_in_a_save_all_the_same(tmp_path: Path) -> None:
+    """Broken on purpose: with a save only after a rollout, the stalled robot's learner, which gets none, never died."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[[fault]]\nkind = "kill_in_save"\nrobots = [1]\nat_s = 0.5\nbody = "stalled"\n')
+    run = tmp_path / "run"
+    done = fleet(*SMOKE, "--out", str(run), "--rounds", "300", "--faults", str(plan), "--set", "run.pacing=free")
+    assert done.returncode == 0, done.stderr
+    assert [e["process"] for e in read_jsonl(run / "events.jsonl") if e["event"] == "recover"] == ["learner-1"]
+    assert audit(run / "ledger.jsonl").balanced
+
+
 def test_nothing_outlives_a_killed_supervisor(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start(*SMOKE, "--out", str(run), *LONG)

@@ -20,7 +20,7 @@ from fleet.study.soak.draw import Ordeal, kinds_in, ordeal
 from fleet.study.soak.part import Part, RunBroke, Seen
 from fleet.study.soak.tally import Tally, slope, tally
 
-PART_S = 100.0
+PART_S = 200.0
 _PACINGS = ("free", "lockstep")
 _ENDLESS = "10000000"
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+_LEAST_S = 60.0
+
 
 @dataclass
 class Tally:
@@ -86,15 +88,15 @@ def _named(event: Mapping[str, Any]) -> str:
     return str(event["kind"]) if target == "robots" else f"{event['kind']} {target}"
 
 
-def slope(samples: Iterable[tuple[float, int]], skip_s: float = 20.0) -> float | None:
+def slope(samples: Iterable[tuple[float, int]], skip_s: float = 40.0) -> float | None:
     """Bytes per second that one process's memory grows by: the median slope between any two samples (Theil-Sen).
 
-    `samples` are seconds and bytes. The first `skip_s` of its life don't count: buffers fill then. None with fewer than
-    five samples after that.
+    `samples` are seconds and bytes. The first `skip_s` of its life don't count: buffers fill then. None unless there is
+    a minute more, since of many short lives the steepest is always steep.
     """
     given = list(samples)
     kept = [(at, size) for at, size in given if at >= given[0][0] + skip_s]
-    if len(kept) < 5:
+    if len(kept) < 2 or kept[-1][0] - kept[0][0] < _LEAST_S:
         return None
     at, size = (np.array(column, float) for column in zip(*kept, strict=True))
     first, second = np.triu_indices(len(kept), k=1)
