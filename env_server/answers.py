@@ -115,4 +115,4 @@ class Answers:
             self._data.send(session.learner, session.incarnation, self._roster.welcome(session))
             if nudge.silent:
                 details = {"learner": session.learner, "incarnation": session.incarnation}
-                self._tell("unanswered", {**details, "waited_s": nudge.waited_s})
+                self._tell("unanswered", {**details, "waited_s": nudge.waited_s, "wait": nudge.wait})

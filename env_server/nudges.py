@@ -6,6 +6,7 @@ welcome again, which a learner answers with the policy it has published last, or
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from fleet.core.session import Phase, Session
 
@@ -20,17 +21,22 @@ _LOOK_S = 0.5
 
 @dataclass(frozen=True)
 class Nudge:
-    """The session's learner has owed a policy for `waited_s`, and `silent` says that it has been nudged in vain."""
+    """The session's learner has owed a policy for `waited_s`, and `silent` says that it has been nudged in vain.
+
+    `wait` numbers the things that were owed: as long as it stays the same, nothing of use has come from that learner.
+    """
 
     session: Session
     waited_s: float
     silent: bool
+    wait: int
 
 
 @dataclass
 class _Wait:
     """For one thing that a learner owes: the phase, the incarnation and the oldest rollout that it holds."""
 
+    number: int
     what: tuple[Phase, int, int]
     since: float
     due: float
@@ -43,6 +49,7 @@ class Nudges:
     def __init__(self) -> None:
         self._waits: dict[int, _Wait] = {}
         self._look_at = -1.0
+        self._begun = count()
 
     def due(self, sessions: Sequence[Session], now: float) -> list[Nudge]:
         """Who is to be nudged now. Looks at the sessions twice a second, however often it is called."""
@@ -65,11 +72,11 @@ class Nudges:
             return None
         wait.due = now + NUDGE_S
         wait.nudges += 1
-        return Nudge(session, now - wait.since, wait.nudges > PATIENT)
+        return Nudge(session, now - wait.since, wait.nudges > PATIENT, wait.number)
 
     def _wait(self, session: Session, now: float) -> _Wait:
         what = session.phase, session.incarnation, next(iter(session.outstanding), -1)
         wait = self._waits.get(session.learner)
         if wait is None or wait.what != what:
-            wait = self._waits[session.learner] = _Wait(what, now, now + NUDGE_S)
+            wait = self._waits[session.learner] = _Wait(next(self._begun), what, now, now + NUDGE_S)
         return wait

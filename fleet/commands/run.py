@@ -182,4 +182,6 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         word = "balanced" if ledger["balanced"] else "NOT BALANCED"
         parts = [f"{number(ledger[what])} {what}" for what in ("lost", "withheld") if ledger.get(what)]
         rows.append(("ledger", ", ".join([f"{word}: {number(ledger['trained'])} agent-steps trained", *parts])))
+    for file, missed in summary.get("not_written", {}).items():
+        rows.append((f"not written to {file}", f"{number(missed['times'])} times: {missed['error']}"))
     return rows

@@ -1,4 +1,4 @@
-"""How a run ends: what it comes to, and what is said of it. Reads logs and the ledger, and changes nothing."""
+"""How a run ends: what it comes to, and what is said of it. Reads logs, and changes nothing."""
 
 import signal
 from collections.abc import Iterable, Mapping
@@ -9,8 +9,7 @@ from typing import Any, Literal
 from fleet.control.care.child import SERVER, ZYGOTE, Child, Phase
 from fleet.control.process import logs
 from fleet.control.status import Figure
-from fleet.core.errors import FleetError
-from fleet.core.ledger_file import audit
+from fleet.core.balance import Balance
 
 Kind = Literal["done", "failed", "interrupted"]
 _EXIT: dict[Kind, int] = {"done": 0, "failed": 1, "interrupted": 130}
@@ -61,9 +60,12 @@ def with_log(text: str, log: Path) -> str:
 
 
 def summarize(
-    outcome: Outcome, figures: Mapping[str, Figure], children: Iterable[Child], ledger: Path
+    outcome: Outcome, figures: Mapping[str, Figure], children: Iterable[Child], balance: Balance | None
 ) -> dict[str, Any]:
-    """summary.json, less the wall time and the cost. `children` are the learners, the server and the zygote."""
+    """summary.json, less the wall time and the cost. `children` are the learners, the server and the zygote.
+
+    `balance`: what the settled ledger comes to; None without one.
+    """
     everyone = list(children)
     learners = [child for child in everyone if child.learner is not None]
     restarts = {child.name: child.restarts for child in everyone}
@@ -76,17 +78,11 @@ def summarize(
         "server_restarts": restarts.get(SERVER, 0),
         "zygote_restarts": restarts.get(ZYGOTE, 0),
         "failed": [child.name for child in learners if child.phase is Phase.FAILED],
-        "ledger": _ledger(ledger),
+        "ledger": {} if balance is None else _ledger(balance),
     }
 
 
-def _ledger(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        balance = audit(path)
-    except FleetError as error:
-        return {"error": str(error)}
+def _ledger(balance: Balance) -> dict[str, Any]:
     return {
         **asdict(balance.total),
         "residual": balance.residual,

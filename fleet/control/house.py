@@ -97,7 +97,7 @@ class House:
 
     def dues(self) -> tuple[float | None, ...]:
         """When there is something to do next, unless something happens before."""
-        return self.care.next_due(), self.server.next_due(), self.drill.next_due()
+        return self.care.next_due(), self.server.next_due(), self.zygote.next_due(), self.drill.next_due()
 
     def knows(self, process: str, incarnation: int) -> bool:
         """Whether the run has, or had, that incarnation of the server or of a learner."""
@@ -120,12 +120,14 @@ class House:
         self.zygote.watch(attention, now)
         self.drill.tick(now)
         self.server.act(attention, now)
+        self.zygote.act(attention, now)
         self.care.act(now)
 
     def release(self) -> None:
         """The run ends: from now on nothing is started, broken or missed."""
         self.drill.release()
         self.server.child.wanted = False
+        self.zygote.release()
         self.care.release()
         self.processes.close_intake()
 

@@ -29,7 +29,7 @@ from fleet.control.waiting import Waiting
 from fleet.core.config import Config
 from fleet.core.control_channel import ControlServer, Peer
 from fleet.core.ledger_file import resolve_outstanding
-from fleet.core.messages import Event, Heartbeat, Message, Progress, Stop
+from fleet.core.messages import Event, Heartbeat, Message, MessageError, Progress, Reply, Stop
 from fleet.core.rundir import RunDirectory
 from fleet.core.start import Origin
 
@@ -74,7 +74,10 @@ class Supervisor:
         self._inbox.post(signal.SIGINT)
 
     def run(self) -> Outcome:
-        """Run to the end. Whatever happens, nothing is left running and no socket is left behind."""
+        """Run to the end. Whatever happens, nothing is left running and no socket is left behind.
+
+        Raises LedgerError or RecordError if what the run came to can't be written down.
+        """
         with ExitStack() as stack:
             stack.enter_context(self._inbox)
             stack.enter_context(pidfd.subreaper())
@@ -181,12 +184,20 @@ class Supervisor:
                 hand_on(message, self._house.care, now)
             if self._house.care.speaks_for(peer.process, peer.incarnation):
                 self._house.drill.event(message, now)
-        answer = self._desk.take(message, now, phase=self._phase())
+        self._answer(peer, message, now)
         self._house.care.draining = self._desk.draining
-        if answer is not None:
-            self._control.reply(peer, answer)
         if self._desk.stop_asked and self._ending is None:
             self._stop_cleanly("`fleet stop` asked for it")
+
+    def _answer(self, peer: Peer, message: Message, now: float) -> None:
+        """Hand it to the desk. An answer with too much in it is no reason to end the run."""
+        try:
+            answer = self._desk.take(message, now, phase=self._phase())
+            if answer is not None:
+                self._control.reply(peer, answer)
+        except MessageError as error:
+            text = f"heard, but the answer can't be sent: {error}"
+            self._control.reply(peer, Reply(self._directory.run, False, text, {}))
 
     def _handle(self, happening: Happening) -> None:
         now, attention, house = time.monotonic(), self._waiting.attention.now, self._house
@@ -206,8 +217,7 @@ class Supervisor:
             self._listen()  # its last figures say where the next life goes on
             self._server_ended(happening, now)
         elif happening.name == ZYGOTE:
-            attention, wanted = self._waiting.attention.now, self._ending is None
-            reason = self._house.zygote.ended(happening, attention, now, wanted)
+            reason = self._house.zygote.ended(happening, now)
             if reason is not None:
                 self._fail(reason)
         else:
@@ -271,12 +281,12 @@ class Supervisor:
         self._record.processes({})
         for _, message in self._control.receive(0.0):  # the last figures may have come in with the server's end
             self._desk.take(message, time.monotonic(), phase="stopping")
-        resolve_outstanding(self._directory.ledger, outcome.loss)
-        summary = ending.summarize(outcome, self._desk.figures, house.everyone(), self._directory.ledger)
+        balance = resolve_outstanding(self._directory.ledger, outcome.loss)
+        summary = ending.summarize(outcome, self._desk.figures, house.everyone(), balance)
         summary["faults_injected"] = self._record.counts["inject"]
         summary["harness"] = self._usage.figures(house.drill.cpu_s)
         self._record.event("end", "supervisor", outcome=outcome.kind, status=outcome.exit_status)
-        self._record.summary(summary)
         if self._on_status is not None:
             self._on_status(self._desk.status(time.monotonic(), outcome.kind))
+        self._record.summary(summary)
         return outcome

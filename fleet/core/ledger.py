@@ -116,6 +116,10 @@ class Account:
         found = {learner: history.newest for learner, history in self._learners.items()}
         return {learner: version for learner, (life, version) in found.items() if life >= since}
 
+    def last_life(self) -> int:
+        """The newest life of the server that produced anything; 0: none did, or the first."""
+        return max((life for history in self._learners.values() for life, _ in history.produced), default=0)
+
     def balance(self, *, partial_line: bool = False) -> Balance:
         """The figures now."""
         robots = {robot: Figures(**vars(figures)) for robot, figures in sorted(self._robots.items())}

@@ -89,6 +89,10 @@ class Ledger:
         """See `Account.newest`."""
         return self._account.newest(since)
 
+    def last_life(self) -> int:
+        """See `Account.last_life`."""
+        return self._account.last_life()
+
     def balance(self) -> Balance:
         """The figures now."""
         return self._account.balance()
@@ -131,13 +135,17 @@ def audit(path: Path) -> Balance:
     return account.balance(partial_line=partial)
 
 
-def resolve_outstanding(path: Path, why: str) -> int:
-    """Say that all that is outstanding is lost, its server being dead; returns the agent-steps. Raises LedgerError."""
+def resolve_outstanding(path: Path, why: str) -> Balance | None:
+    """Say that all that is outstanding is lost, its server being dead; what the ledger then comes to, None without one.
+
+    Raises LedgerError.
+    """
     if not path.exists():
-        return 0
+        return None
     ledger = Ledger(path)
     try:
-        return _resolve(ledger, why)
+        ledger.lost(ledger.outstanding(), why)
+        return ledger.balance()
     finally:
         ledger.close()
 
@@ -146,16 +154,10 @@ def end_life(path: Path, why: str, since: int) -> dict[int, int]:
     """As `resolve_outstanding`, of a run that goes on; returns `Account.newest(since)`. Raises LedgerError."""
     ledger = Ledger(path)
     try:
-        _resolve(ledger, why)
+        ledger.lost(ledger.outstanding(), why)
         return ledger.newest(since)
     finally:
         ledger.close()
-
-
-def _resolve(ledger: Ledger, why: str) -> int:
-    steps = ledger.balance().total.unresolved
-    ledger.lost(ledger.outstanding(), why)
-    return steps
 
 
 def _take_in(account: Account, content: bytes) -> bool:

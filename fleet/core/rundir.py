@@ -140,10 +140,13 @@ class RunDirectory:
         """The object in the file `name`. Raises BadInput if it is missing or no JSON object."""
         return _read_json(self.path / name)
 
-    def next_life(self) -> int:
-        """Count the environment server's lives in the manifest, so that no rollout is ever named twice."""
+    def next_life(self, last: int = 0) -> int:
+        """Count the environment server's lives in the manifest, so that no rollout is ever named twice.
+
+        `last`: one that is known to have been, though the manifest may not say so. Raises OSError and BadInput.
+        """
         manifest = self.read_json("manifest.json")
-        life = int(manifest.get("life", 0)) + 1
+        life = max(int(manifest.get("life", 0)), last) + 1
         self.write_json("manifest.json", {**manifest, "life": life})
         return life
 

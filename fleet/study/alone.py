@@ -40,9 +40,9 @@ def run_alone(
         outcome = Outcome("done", "all rounds done") if done else Outcome("interrupted", "a signal came")
     finally:
         record.processes({})
-        resolve_outstanding(directory.ledger, outcome.loss)
-        record.summary(summarize(outcome, shown.figures, [], directory.ledger))
         record.close()
+        balance = resolve_outstanding(directory.ledger, outcome.loss)
+        record.summary(summarize(outcome, shown.figures, [], balance))
     return outcome
 
 

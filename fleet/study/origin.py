@@ -100,6 +100,7 @@ def from_own_snapshot(directory: RunDirectory, snapshot: Snapshot) -> Beginning:
         after = -1 if version is None else version
         ledger.undone(learner, after)
         LearnerStore(directory.learner(learner)).drop_after(after)
+    last = ledger.last_life()
     ledger.close()
     SnapshotStore(directory.snapshots).drop_after(snapshot.round)
     _drop_later_rounds(directory.metrics, snapshot.round)
@@ -108,7 +109,7 @@ def from_own_snapshot(directory: RunDirectory, snapshot: Snapshot) -> Beginning:
         for learner, version in versions.items()
         if version is not None
     }
-    return Beginning(origins, snapshot.folder, directory.next_life())
+    return Beginning(origins, snapshot.folder, directory.next_life(last))
 
 
 def check_rounds_left(directory: RunDirectory, snapshot: Snapshot, rounds: int) -> None:

@@ -118,9 +118,9 @@ class World:
             self.care.started(self.processes.fork(self.child.name), self.now)
         self.beat()
 
-    def beat(self, progress: int = 1) -> None:
+    def beat(self, progress: int = 1, working: bool = True) -> None:
         if self.child.name in self.processes.alive:
-            beat = Heartbeat(RUN, self.child.name, self.child.incarnation, 100, progress, 1, 0.1, True)
+            beat = Heartbeat(RUN, self.child.name, self.child.incarnation, 100, progress, 1, 0.1, working)
             self.care.heard(self.child, beat, self.now, self.now)
 
     def die(self, status: int = -9) -> None:
@@ -213,14 +213,16 @@ class Anything(RuleBasedStateMachine):
         assert standing.fences["0"] == self.child.dead
         assert (standing.gone == [0]) == (not self.child.wanted)
 
-    @rule(incarnation=st.integers(0, 5), name=st.sampled_from(["unanswered", "refuse", "fenced"]))
-    def the_server_says(self, incarnation: int, name: str) -> None:
+    @rule(
+        incarnation=st.integers(0, 5), name=st.sampled_from(["unanswered", "refuse", "fenced"]), wait=st.integers(0, 1)
+    )
+    def the_server_says(self, incarnation: int, name: str, wait: int) -> None:
         if name == "fenced":
             self.world.care.fenced(0, incarnation, 4)
         elif name == "refuse":
             self.world.care.refuse(0, incarnation, self.world.now)
         else:
-            self.world.care.unanswered(0, incarnation, self.world.now)
+            self.world.care.unanswered(0, incarnation, wait, self.world.now)
 
     @invariant()
     def who_is_held_is_not_started(self) -> None:
@@ -350,10 +352,30 @@ def test_one_that_is_asked_again_and_again_is_suspected_once_until_it_gets_on(tm
     world = World(tmp_path)
     world.start()
     for _ in range(3):
-        world.care.unanswered(0, 0, world.now)
+        world.care.unanswered(0, 0, 0, world.now)
         world.beat(progress=1)
     suspicions = [line for line in world.record.lines if line[0] == "suspect"]
     assert len(suspicions) == 1
     world.beat(progress=2)
     assert world.child.suspected_at is None
     assert [line[0] for line in world.record.lines].count("cleared") == 1
+
+
+@pytest.mark.parametrize(
+    ("waits", "idle", "dead"), [((7,), 9, False), ((7, 8), 3, False), ((7, 7), 2, False), ((7, 7), 3, True)]
+)
+def test_one_is_unreachable_only_if_it_is_asked_the_same_again_after_it_has_been_idle(
+    tmp_path: Path, waits: tuple[int, ...], idle: int, dead: bool
+) -> None:
+    """The server complains as it nudges: a learner that answers that nudge and then waits for a slow mate lives.
+
+    Broken by condemning after three idle heartbeats without asking again; by not comparing what was asked.
+    """
+    world = World(tmp_path)
+    world.start()
+    for wait in waits:
+        world.care.unanswered(0, 0, wait, world.now)
+        for _ in range(idle):
+            world.beat(working=False)
+    assert (world.child.name in world.processes.killed) == dead
+    assert (world.child.fault is not None and world.child.fault.cause == "learner_unreachable") == dead

@@ -195,13 +195,17 @@ def test_an_unanswered_learner_is_unreachable_only_if_it_is_not_at_work(
     later = [0.0]
 
     def ask(*_: Any) -> None:
-        later[0] = time.monotonic() + 1.0
-        say(directory, "unanswered", learner=0, incarnation=0, waited_s=20.0)(None, None)
+        later[0] = time.monotonic() + 0.6
+        say(directory, "unanswered", learner=0, incarnation=0, waited_s=20.0, wait=3)(None, None)
+
+    def waited(_: Any) -> bool:
+        return time.monotonic() > later[0]
 
     recovered = seen(directory, "recover", "learner-0")
     steps = Steps(
         (all_up, ask),
-        (lambda status: recovered(status) or time.monotonic() > later[0] > 0, touch(directory, "finish")),
+        (waited, ask),
+        (lambda status: recovered(status) or waited(status), touch(directory, "finish")),
     )
     assert supervise(directory, config(1), steps).exit_status == 0
     assert heard(directory) == (["lost 0 0 learner_unreachable"] if behaviour == "idle" else [])

@@ -204,6 +204,36 @@ def test_commands_over_the_control_link(directory: Any) -> None:
     assert stop.ok
 
 
+@pytest.mark.parametrize(("length", "rows"), [(1 << 20, 0), (0, 1 << 20)])
+def test_an_answer_that_is_too_large_is_a_refusal_and_the_run_goes_on(
+    directory: Any, monkeypatch: pytest.MonkeyPatch, length: int, rows: int
+) -> None:
+    """Broken by letting the error out of the supervisor's loop."""
+    from fleet.control.desk import Desk
+    from fleet.core.control_channel import ControlClient
+    from fleet.core.messages import Command, Reply
+
+    answer = lambda desk, *_: Reply(directory.run, True, "x" * length, {"rows": "x" * rows})  # noqa: E731
+    monkeypatch.setattr(Desk, "_obey", answer)
+    clients: list[ControlClient] = []
+    replies: list[Any] = []
+
+    def ask(*_: Any) -> None:
+        clients.append(ControlClient(directory.control_endpoint(), directory.run, "cli", 0))
+        clients[0].send(Command(directory.run, "status", {}))
+
+    def answered(_: Any) -> bool:
+        replies.extend(clients[0].receive(0.0))
+        return bool(replies)
+
+    assert (
+        supervise(directory, config(1), Steps((all_up, ask), (answered, touch(directory, "finish")))).exit_status == 0
+    )
+    clients[0].close()
+    assert not replies[0].ok
+    assert replies[0].text.startswith("heard, but the answer can't be sent: ")
+
+
 def test_what_nobody_of_the_run_says_is_not_written_down(directory: Any) -> None:
     """Broken by recording every event that is properly signed: who can connect could fill events.jsonl."""
     from fleet.core.control_channel import ControlClient

@@ -211,6 +211,7 @@ def test_the_servers_lives_are_counted_in_the_manifest(made: RunDirectory) -> No
     before = made.read_json("manifest.json")
     assert [made.next_life(), made.next_life()] == [1, 2]
     assert made.read_json("manifest.json") == {**before, "life": 2}
+    assert made.next_life(last=6) == 7
 
 
 def test_json_is_replaced_whole(made: RunDirectory) -> None:

@@ -53,6 +53,17 @@ def test_the_supervisor_is_told_once_patience_is_over() -> None:
     assert silent == [(NUDGE_S * n, NUDGE_S * n) for n in range(PATIENT + 1, 6)]
 
 
+def test_what_is_owed_has_another_number_once_something_came() -> None:
+    """The supervisor tells by it a learner that answers late from one that doesn't. Broken by numbering learners."""
+    nudges, session, waits = Nudges(), greeted(), list[int]()
+    for tick in range(600):
+        if tick == 300:
+            publish(session)
+            session.sent(0, (0,), 4, 0)
+        waits += [nudge.wait for nudge in nudges.due([session], tick / 10)]
+    assert waits == [0] * 5 + [1] * 5
+
+
 def test_a_spoiled_message_brings_the_next_reminder_forward() -> None:
     nudges, session = Nudges(), greeted()
     assert times(nudges, session, 0.0, 2.0) == []

@@ -146,8 +146,8 @@ class Child:
     """The newest version known to have been accepted from it."""
     online: int = -1
     """Which incarnation's first policy has come into use last."""
-    unanswered: int | None = None
-    """Heartbeats without work or progress since the server complained that it answers nothing."""
+    unanswered: tuple[int, int] | None = None
+    """Since the server complained that it answers nothing: for which thing, and heartbeats without work or progress."""
     restarts: int = 0
     progress: int = 0
     memory: int = 0

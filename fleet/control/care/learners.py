@@ -28,7 +28,7 @@ UNREACHABLE = "learner_unreachable"
 REFUSED = "policy_refused"
 _CAUSES: dict[Ailment, str] = {"frozen": FROZEN, "stuck": STUCK}
 _WORDS = {FROZEN: "frozen", STUCK: "stuck", UNREACHABLE: "unreachable"}
-_IDLE_BEATS = 3  # heartbeats without work that turn a complaint of no answer into a death
+_IDLE_BEATS = 3  # heartbeats without work between two complaints of no answer that make the second a death
 
 
 class Care:
@@ -106,17 +106,22 @@ class Care:
         before = child.progress
         if not self._watch.heard(child, beat, attention, now) or child.unanswered is None:
             return
-        busy = beat.working or beat.progress > before
-        child.unanswered = None if busy else child.unanswered + 1
-        if not busy and child.unanswered == _IDLE_BEATS and not child.declared:
-            self.condemn(child, UNREACHABLE, now)
+        wait, beats = child.unanswered
+        child.unanswered = None if beat.working or beat.progress > before else (wait, beats + 1)
 
-    def unanswered(self, learner: int, incarnation: int, now: float) -> None:
-        """The server asks it in vain: it is dead if its next heartbeats say that it isn't at work either."""
+    def unanswered(self, learner: int, incarnation: int, wait: int, now: float) -> None:
+        """The server asks it in vain, and once more now; see `reports.UNANSWERED`.
+
+        It is dead if it has been asked that before and hasn't been at work since: one that has answered may well idle.
+        """
         child = self._alive(learner, incarnation)
-        if child is not None and child.unanswered is None:
-            child.unanswered = 0
+        if child is None:
+            return
+        if child.unanswered is None or child.unanswered[0] != wait:
+            child.unanswered = wait, 0
             self._watch.suspect(child, "no_answer", now)
+        elif child.unanswered[1] >= _IDLE_BEATS:
+            self.condemn(child, UNREACHABLE, now)
 
     def refuse(self, learner: int, incarnation: int, now: float) -> None:
         """The server has given it up, because nothing that it sends can be used."""

@@ -12,7 +12,10 @@ FENCED = "fenced"
 """Nothing more is taken from that incarnation; `accepted` is the last version that was."""
 
 UNANSWERED = "unanswered"
-"""It has been asked again and again, and answers nothing."""
+"""It has been asked again and again, and answers nothing.
+
+It is asked once more as this is said; `wait` stays the same from one to the next only if that too was in vain.
+"""
 
 REFUSED = "refused"
 """Nothing that it sends can be used; it has been fenced."""
@@ -28,7 +31,7 @@ def hand_on(event: Event, care: Care, now: float) -> None:
     elif event.name == FENCED:
         care.fenced(learner, incarnation, _whole(event.details.get("accepted"), -1))
     elif event.name == UNANSWERED:
-        care.unanswered(learner, incarnation, now)
+        care.unanswered(learner, incarnation, _whole(event.details.get("wait"), -1), now)
     elif event.name == REFUSED:
         care.refuse(learner, incarnation, now)
 

@@ -62,7 +62,7 @@ class ServerCare:
         """Start the next life if its time has come."""
         if self.child.phase is not Phase.WAITING or not self.child.wanted or now < self.child.due:
             return
-        self.child.incarnation = self._starts.next_life()
+        self.child.incarnation = self._next_life()
         self.child.restarts += 1
         standing = replace(self._care.standing(), struck=self._struck_since(self._round))
         start, note = self._starts.server_again(self.life, self._round, self._agent_steps, standing)
@@ -133,6 +133,14 @@ class ServerCare:
         injury.hit = self.life
         self.child.injury = injury
         self._processes.signal(SERVER, number)
+
+    def _next_life(self) -> int:
+        """A number no life has had; where the manifest can't be told, `fleet run --resume` learns it of the ledger."""
+        try:
+            return self._starts.next_life(self.life)
+        except (OSError, FleetError) as error:
+            self._record.missed("manifest.json", error)
+            return self.life + 1
 
     def _begin(self, start: str, attention: float) -> None:
         self.child.phase = Phase.STARTING

@@ -73,9 +73,12 @@ class Starts:
         )
         return write_start(start), note
 
-    def next_life(self) -> int:
-        """Count one more life of the server in the run's manifest; its number."""
-        return self.directory.next_life()
+    def next_life(self, last: int) -> int:
+        """Count one more life of the server, after `last`, in the run's manifest; its number.
+
+        Raises OSError or BadInput where that can't be done.
+        """
+        return self.directory.next_life(last)
 
     def end_life(self, why: str, since: int) -> dict[int, int]:
         """Settle the ledger of a life that is over; see `ledger_file.end_life`."""

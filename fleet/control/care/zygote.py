@@ -24,9 +24,28 @@ class ZygoteCare:
         self.child = Child(ZYGOTE, None, budget)
 
     def start(self, attention: float) -> None:
-        """The first one, or the next."""
-        self.child.phase = Phase.STARTING
-        self._watch.begin(self.child, self._processes.start_zygote(), attention, 0.0)
+        """The first one."""
+        self._begin(attention)
+
+    def release(self) -> None:
+        """The run ends: none is started from now on."""
+        self.child.wanted = False
+        if self.child.phase is Phase.WAITING:
+            self.child.phase = Phase.ENDED
+
+    def next_due(self) -> float | None:
+        """When `act` has something to do next."""
+        return self.child.due if self.child.phase is Phase.WAITING else None
+
+    def act(self, attention: float, now: float) -> None:
+        """Start the next one if its time has come."""
+        child = self.child
+        if child.phase is not Phase.WAITING or now < child.due:
+            return
+        child.restarts += 1
+        self._begin(attention)
+        about = {"pid": child.pid, "incarnation": child.incarnation, "restarts": child.restarts}
+        self._record.event("restart", ZYGOTE, **about, **self._record.injured(child))
 
     def ready(self, report: Ready, attention: float, now: float) -> None:
         """It has warmed up."""
@@ -43,8 +62,8 @@ class ZygoteCare:
         if self.child.vitals is not None:
             self._watch.alive(self.child, attention)
 
-    def ended(self, happening: Ended, attention: float, now: float, wanted: bool) -> str | None:
-        """It is gone; starts another if one is wanted. Returns why the run can't go on, if it can't.
+    def ended(self, happening: Ended, now: float) -> str | None:
+        """It is gone; another comes in its time if one is wanted. Returns why the run can't go on, if it can't.
 
         One that was never ready won't be the next time either: its warm-up fails.
         """
@@ -52,7 +71,7 @@ class ZygoteCare:
         about = {"pid": happening.pid, "incarnation": child.incarnation, "status": happening.status}
         self._record.event("exit", ZYGOTE, **about)
         child.pid, child.vitals, child.advance, child.phase = None, None, None, Phase.ENDED
-        if not wanted:
+        if not child.wanted:
             return None
         if not child.declared:
             child.open_fault("zygote_died", happening.noticed).declare = now
@@ -60,11 +79,8 @@ class ZygoteCare:
         child.budget, decision = decide(child.budget, now)
         if not self._was_ready or isinstance(decision, Failed):
             return with_log(f"the zygote {describe_exit(happening.status)}", self._processes.log(ZYGOTE))
-        child.restarts += 1
+        child.phase, child.due = Phase.WAITING, now + decision.after_s
         child.incarnation += 1
-        self.start(attention)
-        about = {"pid": child.pid, "incarnation": child.incarnation, "restarts": child.restarts}
-        self._record.event("restart", ZYGOTE, **about, **self._record.injured(child))
         return None
 
     def watch(self, attention: float, now: float) -> None:
@@ -83,7 +99,11 @@ class ZygoteCare:
         self._processes.signal(ZYGOTE, signal.SIGKILL)
 
     def injure(self, number: signal.Signals, injury: Injury) -> None:
-        """Kill it (SIGKILL) or freeze it (SIGSTOP) on purpose."""
-        injury.hit = self.child.incarnation
-        self.child.injury = injury
-        self._processes.signal(ZYGOTE, number)
+        """Kill it (SIGKILL) or freeze it (SIGSTOP) on purpose; nothing while there is none."""
+        if self._processes.signal(ZYGOTE, number):
+            injury.hit = self.child.incarnation
+            self.child.injury = injury
+
+    def _begin(self, attention: float) -> None:
+        self.child.phase = Phase.STARTING
+        self._watch.begin(self.child, self._processes.start_zygote(), attention, 0.0)

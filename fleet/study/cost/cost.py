@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fleet.control.care.record import RecordError
 from fleet.core.balance import Balance
 from fleet.core.config import Config, robot_groups
 from fleet.core.config.compare import differences
@@ -74,16 +75,21 @@ def measure(directory: str | Path, baseline: str | Path | None = None) -> Cost |
 def write_cost(directory: RunDirectory, baseline: str | Path | None) -> None:
     """Put what the faults of a run that is over cost into its summary.json; nothing if there were none.
 
-    What can't be read is said there in its place: a run that is over does not fail of it.
+    What can't be read is said there in its place: a run that is over does not fail of it. Raises RecordError if the
+    summary can't be written.
     """
     summary = directory.read_json("summary.json")
     try:
         cost = measure(directory.path, baseline)
+        said = None if cost is None else asdict(cost)
     except FleetError as error:
-        directory.write_json("summary.json", {**summary, "cost": {"error": str(error)}})
+        said = {"error": str(error)}
+    if said is None:
         return
-    if cost is not None:
-        directory.write_json("summary.json", {**summary, "cost": asdict(cost)})
+    try:
+        directory.write_json("summary.json", {**summary, "cost": said})
+    except OSError as error:
+        raise RecordError(f"{directory.path / 'summary.json'}: can't be written: {error.strerror}") from error
 
 
 def planned(run: RunDirectory, config: Config) -> tuple[Strike, ...]:

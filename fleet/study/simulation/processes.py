@@ -168,7 +168,7 @@ class SimulatedStarts(Starts):
         found = choose(store, child)
         return ("fresh", None, found.note) if found.path is None else ("restart", str(found.path), found.note)
 
-    def next_life(self) -> int:
+    def next_life(self, last: int) -> int:
         """The number of the server's next life."""
         return next(self.lives)
 
