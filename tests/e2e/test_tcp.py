@@ -23,7 +23,7 @@ from fleet.core.wire import encode
 
 pytestmark = pytest.mark.e2e
 COMMAND = [sys.executable, "-m", "fleet.commands.main"]
-ROUNDS = 40
+ROUNDS = 200
 SMOKE = ["run", "smoke", "--rounds", str(ROUNDS)]
 HALF = [b"GET / HTTP/1.1\r\nHost: fleet\r\n\r\n", b"", b"\xff\0\0\0\0\0\0\0\1\x7f", b"\1\0\1\0", os.urandom(300)]
 

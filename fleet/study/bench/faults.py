@@ -168,7 +168,8 @@ def _updates_lost(events: Iterable[Event]) -> list[float]:
         elif event["event"] == "restart" and event.get("checkpoint"):
             learner = int(event["process"].removeprefix("learner-"))
             if learner in accepted:
-                lost.append(float(max(0, accepted[learner] - event["version"])))
+                version = int(Path(event["checkpoint"]).stem.removeprefix("v"))
+                lost.append(float(max(0, accepted[learner] - version)))
     return lost
 
 
