@@ -27,6 +27,7 @@ from tests.control.drilling import Bench
 from tests.fuzz.profile import quick
 from tests.fuzz.samples import JUNK, flipped, same
 
+pytestmark = pytest.mark.slow
 TOML = [
     *["1", "-1", "0", "true", "1.5", "-0.0", "nan", "inf", "-inf", '""', '"x"', '"unset"', "[]", "[1]", "[[0], [1]]"],
     *["{}", "{ a = 1 }", '"../../etc/passwd"', "1e308", "9223372036854775807", "99999999999999999999", "1979-05-27"],
