@@ -12,55 +12,15 @@ from hypothesis import strategies as st
 
 from fleet.core.codec import BadFrame
 from fleet.core.messages import (
-    Command,
     Event,
-    Gone,
-    Heartbeat,
-    Hello,
-    Lost,
     Message,
     MessageError,
     Policy,
-    Progress,
-    Reply,
-    Rollout,
     Stop,
-    Welcome,
 )
 from fleet.core.spec import RolloutBatch, WorldSpec
 from fleet.core.wire import MAX_FRAMES, MAX_HEADER, decode, encode
-
-RUN = "0123456789abcdef" * 2
-SPEC = WorldSpec(4, 3, 5, np.dtype(np.int16), 5, np.arange(1, 6, dtype=np.float32))
-BATCH = RolloutBatch(
-    robots=(1, 3),
-    obs=np.arange(150, dtype=np.int16).reshape(2, 5, 3, 5),
-    actions=np.ones((2, 4, 3), np.uint8),
-    log_probs=np.full((2, 4, 3), -1.5, np.float32),
-    rewards=np.arange(24, dtype=np.float32).reshape(2, 4, 3),
-    terminated=np.zeros((2, 4, 3), np.bool_),
-    truncated=np.eye(4, 3, dtype=np.bool_)[None].repeat(2, 0),
-    final_obs=np.arange(30, dtype=np.int16).reshape(6, 5),
-)
-WEIGHTS = {"actor.0.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "obs.mean": np.zeros(3, np.float32)}
-MESSAGES: list[Message] = [
-    Hello(RUN, 3, 1, 7, 2, life=1, greeting=4),
-    Welcome(RUN, 1, 3, 1, 7, (1, 3), SPEC, greeting=4),
-    Rollout(RUN, 1, 3, 1, 9, 12, 7, BATCH),
-    Policy(RUN, 1, 3, 1, 8, (8, 9), WEIGHTS, {"kl": 0.25, "loss": float("inf")}),
-    Stop(RUN, "the end"),
-    Heartbeat(RUN, "learner-3", 1, 4711, 5, 9_000_000, 1.5),
-    Progress(RUN, 1, {"round": 3, "return": 0.5, "phase": "train", "paused": False}),
-    Lost(RUN, 3, 1, "learner_died"),
-    Gone(RUN, 3, "over_budget"),
-    Event(RUN, "supervisor", "respawn", {"learner": 3, "took_s": [0.5, None], "nested": {"a": True}}),
-    Command(RUN, "status", {}),
-    Reply(RUN, True, "läuft gut", {"robots": [1, 2]}),
-]
-
-
-def sent(message: Message) -> list[bytes]:
-    return [bytes(frame) for frame in encode(message)]
+from tests.fuzz.samples import RUN, SAMPLES, sent
 
 
 def same(a: Any, b: Any) -> bool:
@@ -73,17 +33,17 @@ def same(a: Any, b: Any) -> bool:
     return bool(type(a) is type(b) and a == b)
 
 
-@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+@pytest.mark.parametrize("message", SAMPLES, ids=lambda message: type(message).__name__)
 def test_every_kind_comes_back_as_it_was(message: Message) -> None:
     assert same(decode(sent(message)), message)
 
 
-def header(message: Message = MESSAGES[0], **change: Any) -> list[bytes]:
+def header(message: Message = SAMPLES[0], **change: Any) -> list[bytes]:
     frames = sent(message)
     return [msgpack.packb({**msgpack.unpackb(frames[0]), **change}), *frames[1:]]
 
 
-def field(message: Message = MESSAGES[0], **change: Any) -> list[bytes]:
+def field(message: Message = SAMPLES[0], **change: Any) -> list[bytes]:
     frames = sent(message)
     outer = msgpack.unpackb(frames[0])
     outer["fields"] = {**outer["fields"], **change}
@@ -91,12 +51,12 @@ def field(message: Message = MESSAGES[0], **change: Any) -> list[bytes]:
 
 
 def without(name: str) -> list[bytes]:
-    outer = msgpack.unpackb(sent(MESSAGES[0])[0])
+    outer = msgpack.unpackb(sent(SAMPLES[0])[0])
     del outer["fields"][name]
     return [msgpack.packb(outer)]
 
 
-HELLO, ROLLOUT, POLICY = sent(MESSAGES[0]), sent(MESSAGES[2]), sent(MESSAGES[3])
+HELLO, ROLLOUT, POLICY = sent(SAMPLES[0]), sent(SAMPLES[2]), sent(SAMPLES[3])
 TWICE = HELLO[0].replace(b"\xa4kind", b"\xa5fleet", 1)
 
 
@@ -148,20 +108,20 @@ TWICE = HELLO[0].replace(b"\xa4kind", b"\xa5fleet", 1)
         (field(version=2**62 + 1), "fields"),
         (field(run=RUN[:-1]), "fields"),
         (field(run=None), "fields"),
-        (field(MESSAGES[2], batch=None), "fields"),
-        (field(MESSAGES[2], batch=[1]), "fields"),
-        (field(MESSAGES[2], batch=[1, True]), "fields"),
-        (field(MESSAGES[2], batch=[[1], [2]]), "fields"),
-        (field(MESSAGES[3], weights={}), "fields"),
-        (field(MESSAGES[3], rollouts="89"), "fields"),
-        (field(MESSAGES[3], diagnostics={"kl": [1.0]}), "fields"),
-        (field(MESSAGES[1], spec=None), "fields"),
-        (field(MESSAGES[1], spec=[4, 3, 5, "object", 5]), "fields"),
-        (field(MESSAGES[1], spec=[4, 3, 6, "int16", 5]), "fields"),
-        (field(MESSAGES[1], spec=[[], 3, 5, "int16", 5]), "fields"),
+        (field(SAMPLES[2], batch=None), "fields"),
+        (field(SAMPLES[2], batch=[1]), "fields"),
+        (field(SAMPLES[2], batch=[1, True]), "fields"),
+        (field(SAMPLES[2], batch=[[1], [2]]), "fields"),
+        (field(SAMPLES[3], weights={}), "fields"),
+        (field(SAMPLES[3], rollouts="89"), "fields"),
+        (field(SAMPLES[3], diagnostics={"kl": [1.0]}), "fields"),
+        (field(SAMPLES[1], spec=None), "fields"),
+        (field(SAMPLES[1], spec=[4, 3, 5, "object", 5]), "fields"),
+        (field(SAMPLES[1], spec=[4, 3, 6, "int8", 5]), "fields"),
+        (field(SAMPLES[1], spec=[[], 3, 5, "int8", 5]), "fields"),
         ([*header(arrays=[["a", "int8", [0]]]), b""], "array"),
-        ([header(MESSAGES[3], kind="rollout")[0], *POLICY[1:]], "array"),
-        ([header(MESSAGES[2], kind="policy")[0], *ROLLOUT[1:]], "fields"),
+        ([header(SAMPLES[3], kind="rollout")[0], *POLICY[1:]], "array"),
+        ([header(SAMPLES[2], kind="policy")[0], *ROLLOUT[1:]], "fields"),
         ([ROLLOUT[0], ROLLOUT[1][:-1]], "array"),
         ([ROLLOUT[0], ROLLOUT[1] + b"\0"], "array"),
         ([POLICY[0], b"\0\0\xc0\x7f" + POLICY[1][4:]], "fields"),
@@ -174,7 +134,7 @@ def test_what_is_no_message_is_refused(frames: list[bytes], reason: str) -> None
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("message", [MESSAGES[2], MESSAGES[3]], ids=["rollout", "policy"])
+@pytest.mark.parametrize("message", [SAMPLES[2], SAMPLES[3]], ids=["rollout", "policy"])
 def test_a_rollout_with_arrays_of_another_size_is_refused(message: Message) -> None:
     frames = sent(message)
     outer = msgpack.unpackb(frames[0])
@@ -240,7 +200,7 @@ def test_random_bytes_raise_nothing_else(frames: list[bytes]) -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(MESSAGES), st.data())
+@given(st.sampled_from(SAMPLES), st.data())
 def test_a_corrupted_message_raises_nothing_else(message: Message, data: st.DataObject) -> None:
     frames = [bytearray(frame) for frame in encode(message)]
     for _ in range(data.draw(st.integers(1, 3))):
@@ -251,7 +211,7 @@ def test_a_corrupted_message_raises_nothing_else(message: Message, data: st.Data
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(MESSAGES), st.data())
+@given(st.sampled_from(SAMPLES), st.data())
 def test_a_field_of_any_type_raises_nothing_else(message: Message, data: st.DataObject) -> None:
     outer = msgpack.unpackb(sent(message)[0])
     level = data.draw(st.sampled_from([outer, outer["fields"]]))
@@ -260,7 +220,7 @@ def test_a_field_of_any_type_raises_nothing_else(message: Message, data: st.Data
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(MESSAGES[1:4]), ANY, st.integers(0, 7))
+@given(st.sampled_from(SAMPLES[1:4]), ANY, st.integers(0, 7))
 def test_an_array_described_by_anything_raises_nothing_else(message: Message, value: object, at: int) -> None:
     outer = msgpack.unpackb(sent(message)[0])
     arrays = outer["arrays"]

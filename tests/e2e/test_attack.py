@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -20,15 +20,15 @@ from typing import NamedTuple
 import pytest
 import zmq
 
-from fleet.core.jsonl import read_jsonl
 from fleet.core.ledger_file import audit
 from fleet.core.rundir import RunDirectory
+from tests.e2e.running import COMMAND, rounds, until, weights
 
 pytestmark = pytest.mark.e2e
 FRAMES = 100_000
 ROUNDS = 120
 STAY_S = 2.0
-RUN = [sys.executable, "-m", "fleet.commands.main", "run", "smoke", "--rounds", str(ROUNDS), "--out"]
+RUN = [*COMMAND, "run", "smoke", "--rounds", str(ROUNDS), "--out"]
 GROWTH = 300 * 2**20
 """Bytes that a process may grow by under the flood: its sockets' queues, which are bounded per connection."""
 
@@ -42,23 +42,16 @@ class Live(NamedTuple):
     control: str
 
 
-def until(condition: Callable[[], object], within_s: float = 120.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 @contextmanager
 def live(run: Path) -> Iterator[Live]:
     """A run to its end, which is a good one."""
     output = run.parent / "output"
     with output.open("w") as file, subprocess.Popen([*RUN, str(run)], stdout=file, stderr=file) as fleet:
         try:
-            until(lambda: (run / "metrics.jsonl").exists() and read_jsonl(run / "metrics.jsonl"))
+            until(lambda: rounds(run), within_s=120.0)
             control = RunDirectory.open(run).control_endpoint()
             yield Live(fleet, RunDirectory.open(run), control.removesuffix("control") + "data", control)
-            until(lambda: fleet.poll() is not None)
+            until(lambda: fleet.poll() is not None, within_s=120.0)
         finally:
             fleet.kill()
     assert fleet.returncode == 0, output.read_text()
@@ -78,11 +71,6 @@ def peaks(pids: dict[str, int]) -> dict[str, int]:
             continue
         found[name] = 1024 * next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
     return found
-
-
-def weights(run: Path) -> list[bytes]:
-    folder = run / "checkpoints" / "snapshots" / f"round-{ROUNDS:08d}"
-    return [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))]
 
 
 def test_a_hundred_thousand_frames_from_strangers_change_nothing(tmp_path: Path, root: Path) -> None:
@@ -109,8 +97,8 @@ def test_a_hundred_thousand_frames_from_strangers_change_nothing(tmp_path: Path,
     assert {name: grown for name, grown in after.items() if grown > before[name] + GROWTH} == {}
 
     subprocess.run([*RUN, str(undisturbed), "--single-process"], check=True, timeout=180, capture_output=True)
-    assert weights(run) == weights(undisturbed)
-    assert len(weights(run)) == 4
+    assert weights(run, ROUNDS) == weights(undisturbed, ROUNDS)
+    assert len(weights(run, ROUNDS)) == 4
     balance = audit(run / "ledger.jsonl")
     assert balance.total.lost == balance.total.withheld == 0
     summary = json.loads((run / "summary.json").read_text())

@@ -4,9 +4,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -14,50 +12,12 @@ import pytest
 
 from fleet.core.jsonl import read_jsonl
 from fleet.core.ledger_file import audit
+from tests.e2e.running import fleet, pids, rounds, until, weights
 
 pytestmark = pytest.mark.e2e
-COMMAND = [sys.executable, "-m", "fleet.commands.main"]
 SMOKE = ["run", "smoke", "--set", "run.patience_s=60"]
 LONG = ["--rounds", "100000"]
-
-
-def fleet(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=180, check=False)
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start `fleet ...` and see to it that it is over when the test is."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(*arguments: str) -> subprocess.Popen[str]:
-        with (tmp_path / f"output-{len(started)}").open("w") as output:
-            process = subprocess.Popen([*COMMAND, *arguments], stdout=output, stderr=output, text=True)
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-
-def until(condition: Callable[[], object], within_s: float = 90.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def rounds(run: Path) -> int:
-    path = run / "metrics.jsonl"
-    return len(read_jsonl(path)) if path.exists() else 0
-
-
-def pids(run: Path) -> dict[str, int]:
-    path = run / "processes.json"
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+ROUNDS = 6  # of the config smoke
 
 
 def alive(processes: dict[str, int]) -> list[str]:
@@ -66,11 +26,6 @@ def alive(processes: dict[str, int]) -> list[str]:
         for name, pid in processes.items()
         if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     ]
-
-
-def weights(run: Path, done: int = 6) -> list[bytes]:
-    folder = run / "checkpoints" / "snapshots" / f"round-{done:08d}"
-    return [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))]
 
 
 def trained(tmp_path: Path, name: str, *arguments: str) -> Path:
@@ -89,17 +44,17 @@ def test_lockstep_gives_the_same_weights_again_and_in_one_process(smoke: Path, t
     again = trained(tmp_path, "again")
     alone = trained(tmp_path, "alone", "--single-process")
     other = trained(tmp_path, "other", "--seed", "2", "--single-process")
-    assert len(weights(smoke)) == 4
+    assert len(weights(smoke, ROUNDS)) == 4
     assert json.loads((smoke / "summary.json").read_text())["figures"]["round"] == 6
-    assert weights(smoke) == weights(again) == weights(alone)
-    assert not set(weights(smoke)) & set(weights(other))
+    assert weights(smoke, ROUNDS) == weights(again, ROUNDS) == weights(alone, ROUNDS)
+    assert not set(weights(smoke, ROUNDS)) & set(weights(other, ROUNDS))
 
 
 def test_a_resumed_run_comes_to_the_weights_of_one_never_stopped(smoke: Path, tmp_path: Path) -> None:
     run = trained(tmp_path, "run", "--rounds", "2")
     done = fleet("run", "smoke", "--resume", str(run), "--set", "run.patience_s=60")
     assert done.returncode == 0, done.stderr
-    assert weights(run) == weights(smoke)
+    assert weights(run, ROUNDS) == weights(smoke, ROUNDS)
     assert audit(run / "ledger.jsonl").balanced
 
 

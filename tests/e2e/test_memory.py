@@ -4,18 +4,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from fleet.core.jsonl import read_jsonl
 from fleet.core.ledger_file import audit
-from fleet.core.rundir import RunDirectory
-from fleet.study.soak.checks import pids_of
+from tests.e2e.running import pids, rounds, until
 
 pytestmark = pytest.mark.e2e
 SETTINGS = {
@@ -30,36 +26,22 @@ SETTINGS = {
 ROUNDS = 40
 
 
-def until(condition: Callable[[], object], within_s: float = 90.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def test_a_learner_that_reads_nothing_costs_the_server_its_credit_and_no_more(tmp_path: Path) -> None:
+def test_a_learner_that_reads_nothing_costs_the_server_its_credit_and_no_more(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
     """Broken on purpose: with `Session.can_send` true for whoever is READY, the server grew by 16 rollouts."""
     run = tmp_path / "run"
     settings = [f"--set={key}={value}" for key, value in SETTINGS.items()]
-    command = [sys.executable, "-m", "fleet.commands.main", "run", "smoke", "--rounds", "100000", "--out", str(run)]
-    process = subprocess.Popen([*command, *settings], stdout=subprocess.DEVNULL)
-
-    def rounds() -> int:
-        path = run / "metrics.jsonl"
-        return int(read_jsonl(path)[-1]["round"]) if path.exists() and path.stat().st_size else 0
-
-    try:
-        until(lambda: rounds() >= 10)
-        pids = pids_of(RunDirectory.open(run))
-        server = psutil.Process(pids["env_server"])
-        before = server.memory_full_info().uss
-        os.kill(pids["learner-1"], signal.SIGSTOP)
-        reached = rounds()
-        until(lambda: rounds() >= reached + ROUNDS)
-        grown = server.memory_full_info().uss - before
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
+    process = start("run", "smoke", "--rounds", "100000", "--out", str(run), *settings)
+    until(lambda: rounds(run) >= 10)
+    server = psutil.Process(pids(run)["env_server"])
+    before = server.memory_full_info().uss
+    os.kill(pids(run)["learner-1"], signal.SIGSTOP)
+    reached = rounds(run)
+    until(lambda: rounds(run) >= reached + ROUNDS)
+    grown = server.memory_full_info().uss - before
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
     balance = audit(run / "ledger.jsonl")
     assert balance.balanced
     sent = json.loads((run / "summary.json").read_text())["figures"]["wire_sent_bytes"]

@@ -4,45 +4,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fleet.core.jsonl import read_jsonl
 from fleet.core.ledger_file import audit
+from tests.e2e.running import COMMAND, fleet, pids, rounds, until, weights
 
 pytestmark = pytest.mark.e2e
-COMMAND = [sys.executable, "-m", "fleet.commands.main"]
 ROUNDS = 120
-
-
-def fleet(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=180, check=False)
-
-
-def until(condition: Callable[[], object], within_s: float = 90.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def rounds(run: Path) -> int:
-    path = run / "metrics.jsonl"
-    return len(read_jsonl(path)) if path.exists() else 0
-
-
-def pids(run: Path) -> dict[str, int]:
-    path = run / "processes.json"
-    return dict(json.loads(path.read_text())) if path.exists() else {}
-
-
-def weights(run: Path) -> list[bytes]:
-    folder = run / "checkpoints" / "snapshots" / f"round-{ROUNDS:08d}"
-    return [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))]
 
 
 def back(run: Path, learner: int, incarnation: int) -> bool:
@@ -78,10 +49,10 @@ def test_a_replay_of_kills_from_outside_comes_to_the_same_weights(tmp_path: Path
     done = fleet("replay", str(run), "--out", str(tmp_path / "again"))
     assert done.returncode == 0, done.stderr
     assert 'kind = "kill"' in done.stdout
-    assert weights(run) == weights(tmp_path / "again")
-    assert weights(run)
+    assert weights(run, ROUNDS) == weights(tmp_path / "again", ROUNDS)
+    assert weights(run, ROUNDS)
     for folder in (run, tmp_path / "again"):
         assert audit(folder / "ledger.jsonl").balanced
     plain = fleet("run", "smoke", "--out", str(tmp_path / "plain"), *options)
     assert plain.returncode == 0, plain.stderr
-    assert weights(run) != weights(tmp_path / "plain")
+    assert weights(run, ROUNDS) != weights(tmp_path / "plain", ROUNDS)

@@ -3,33 +3,25 @@
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import zmq
 
-from fleet.core.jsonl import read_jsonl
 from fleet.core.keys import load_client_keys, make_keys
 from fleet.core.ledger_file import audit
 from fleet.core.messages import Command, Hello
 from fleet.core.rundir import RunDirectory
 from fleet.core.wire import encode
+from tests.e2e.running import fleet, rounds, until, weights
 
 pytestmark = pytest.mark.e2e
-COMMAND = [sys.executable, "-m", "fleet.commands.main"]
 ROUNDS = 200
 SMOKE = ["run", "smoke", "--rounds", str(ROUNDS)]
 HALF = [b"GET / HTTP/1.1\r\nHost: fleet\r\n\r\n", b"", b"\xff\0\0\0\0\0\0\0\1\x7f", b"\1\0\1\0", os.urandom(300)]
-
-
-def fleet(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=180, check=False)
 
 
 @pytest.fixture
@@ -43,41 +35,13 @@ def port() -> int:
     pytest.fail("no free ports")
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(*arguments: str) -> "subprocess.Popen[str]":
-        with (tmp_path / f"output-{len(started)}").open("w") as output:
-            started.append(subprocess.Popen([*COMMAND, *arguments], stdout=output, stderr=output, text=True))
-        return started[-1]
-
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-
-def until(condition: Callable[[], object], within_s: float = 90.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def weights(run: Path) -> list[bytes]:
-    folder = run / "checkpoints" / "snapshots" / f"round-{ROUNDS:08d}"
-    return [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))]
-
-
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """The weights of a run without sockets, which test_fleet.py shows to be those of one over ipc."""
     run = tmp_path_factory.mktemp("alone") / "run"
     done = fleet(*SMOKE, "--single-process", "--out", str(run))
     assert done.returncode == 0, done.stderr
-    return weights(run)
+    return weights(run, ROUNDS)
 
 
 class Strangers:
@@ -127,13 +91,13 @@ def test_over_tcp_the_weights_are_the_same_and_strangers_change_nothing(
         make_keys(folder)
     where = ["--set", f"wire.listen=tcp://127.0.0.1:{port}", *(["--set", f"wire.keys={keys}"] if protected else [])]
     process = start(*SMOKE, *where, "--out", str(run))
-    until(lambda: (run / "metrics.jsonl").exists() and read_jsonl(run / "metrics.jsonl"))
+    until(lambda: rounds(run))
     strangers = Strangers(RunDirectory.open(run), port, keys if protected else None)
     status = fleet("status", str(run), "--json")
     assert status.returncode == 0, status.stderr
     assert process.wait(120) == 0, (tmp_path / "output-0").read_text()
     strangers.close()
-    assert weights(run) == alone
+    assert weights(run, ROUNDS) == alone
     assert len(alone) == 4
     balance = audit(run / "ledger.jsonl")
     assert balance.balanced

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Literal, Protocol
+from typing import Literal
 
 from fleet.control.care.advance import Advance
 from fleet.control.care.liveness import Vitals
@@ -55,31 +55,6 @@ class Injury:
     """The last version that the server had accepted from it at that moment, if known."""
     hit: int = -1
     """Which incarnation it struck; filled in when it does."""
-
-
-class Infrastructure(Protocol):
-    """What the fault drill can do to the run's own processes. Each is done at once; recovery follows of itself."""
-
-    def kill_server(self, injury: Injury) -> None:
-        """SIGKILL the environment server."""
-
-    def freeze_server(self, injury: Injury) -> None:
-        """SIGSTOP the environment server, until its silence gives it away."""
-
-    def pause_server(self) -> None:
-        """SIGSTOP the environment server for a while."""
-
-    def unpause_server(self) -> None:
-        """SIGCONT it."""
-
-    def kill_zygote(self, injury: Injury) -> None:
-        """SIGKILL the zygote."""
-
-    def freeze_zygote(self, injury: Injury) -> None:
-        """SIGSTOP the zygote, until its silence gives it away."""
-
-    def kill_self(self) -> None:
-        """SIGKILL the supervisor."""
 
 
 @dataclass
@@ -152,6 +127,10 @@ class Child:
     progress: int = 0
     memory: int = 0
     busy_s: float = 0.0
+
+    def gone(self) -> None:
+        """It has no process any more."""
+        self.pid = self.vitals = self.advance = None
 
     @property
     def dead(self) -> int:

@@ -158,7 +158,8 @@ class Care:
         if self.zombies.ended(happening):
             return
         child = self.learners[happening.name]
-        child.pid = child.vitals = child.advance = child.unanswered = None
+        child.gone()
+        child.unanswered = None
         noticed = self._record.since(happening.noticed)
         details = {"pid": happening.pid, "incarnation": child.incarnation, "status": happening.status}
         self._record.event("exit", child.name, **details, suspect=noticed)
@@ -218,14 +219,12 @@ class Care:
 
     def condemn(self, child: Child, cause: str, now: float, **details: Any) -> None:
         """Its process is there and counts as dead from now on: the server is told, and it is killed."""
-        fault = child.open_fault(cause, now if child.suspected_at is None else child.suspected_at)
-        fault.declare = now
-        about = {"pid": child.pid, "incarnation": child.incarnation, **details, **self._record.times(fault)}
-        self._record.event(_WORDS.get(cause, "given_up"), child.name, **about)
+        word = _WORDS.get(cause, "given_up")
+        self._watch.condemn(child, word, cause, now, incarnation=child.incarnation, **details)
         self.lose(child, cause, now)
         if child.zombie and child.wanted and self._processes.signal(child.name, signal.SIGSTOP):
             self.zombies.set_aside(child)
-            child.pid = child.vitals = child.advance = None
+            child.gone()
             self._follow(child, now)
         else:
             self.kill(child, cause)

@@ -91,16 +91,15 @@ class ServerCare:
         ailment = self._watch.judge(child, attention, now)
         if ailment is None:
             return
-        fault = child.open_fault(f"server_{ailment}", now if child.suspected_at is None else child.suspected_at)
-        fault.declare = now
-        about = {"pid": child.pid, "silent_s": self._watch.still_s(child, ailment, attention)}
-        self._record.event(ailment, SERVER, **about, **self._record.times(fault))
+        still_s = self._watch.still_s(child, ailment, attention)
+        self._watch.condemn(child, ailment, f"server_{ailment}", now, silent_s=still_s)
         self._processes.signal(SERVER, signal.SIGKILL)
 
     def exited(self, happening: Ended) -> None:
         """Its process is gone."""
         child = self.child
-        child.pid, child.vitals, child.advance, child.phase = None, None, None, Phase.ENDED
+        child.gone()
+        child.phase = Phase.ENDED
         about = {"pid": happening.pid, "incarnation": self.life, "status": happening.status}
         self._record.event("exit", SERVER, **about)
 

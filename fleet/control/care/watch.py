@@ -5,7 +5,7 @@ that process. `attention` is an `Attention`'s time, `now` is monotonic.
 """
 
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from fleet.control.care.advance import Advance
 from fleet.control.care.child import Child, Phase
@@ -82,6 +82,12 @@ class Watch:
         assert child.vitals is not None
         assert child.advance is not None
         return round(attention - child.vitals.since if ailment == "frozen" else child.advance.still_s, 3)
+
+    def condemn(self, child: Child, word: str, cause: str, now: float, **details: Any) -> None:
+        """Its process is there and counts as dead from now on: written down as `word`, with what is known of it."""
+        fault = child.open_fault(cause, now if child.suspected_at is None else child.suspected_at)
+        fault.declare = now
+        self._record.event(word, child.name, pid=child.pid, **details, **self._record.times(fault))
 
     def declared(self, child: Child) -> None:
         """Its death is certain: say so, with the times; and so of what came to light only with it."""

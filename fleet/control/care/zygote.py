@@ -70,7 +70,8 @@ class ZygoteCare:
         child = self.child
         about = {"pid": happening.pid, "incarnation": child.incarnation, "status": happening.status}
         self._record.event("exit", ZYGOTE, **about)
-        child.pid, child.vitals, child.advance, child.phase = None, None, None, Phase.ENDED
+        child.gone()
+        child.phase = Phase.ENDED
         if not child.wanted:
             return None
         if not child.declared:
@@ -92,10 +93,8 @@ class ZygoteCare:
         ailment = self._watch.judge(child, attention, now)
         if ailment is None:
             return
-        fault = child.open_fault(f"zygote_{ailment}", now if child.suspected_at is None else child.suspected_at)
-        fault.declare = now
-        about = {"pid": child.pid, "silent_s": self._watch.still_s(child, ailment, attention)}
-        self._record.event(ailment, ZYGOTE, **about, **self._record.times(fault))
+        still_s = self._watch.still_s(child, ailment, attention)
+        self._watch.condemn(child, ailment, f"zygote_{ailment}", now, silent_s=still_s)
         self._processes.signal(ZYGOTE, signal.SIGKILL)
 
     def injure(self, number: signal.Signals, injury: Injury) -> None:

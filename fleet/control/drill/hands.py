@@ -7,8 +7,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fleet.control.care.child import Child, How, Infrastructure, Injury
+from fleet.control.care.child import Child, How, Injury
 from fleet.core.messages import Inject
+
+
+class Infrastructure(Protocol):
+    """What the fault drill can do to the run's own processes. Each is done at once; recovery follows of itself."""
+
+    def kill_server(self, injury: Injury) -> None:
+        """SIGKILL the environment server."""
+
+    def freeze_server(self, injury: Injury) -> None:
+        """SIGSTOP the environment server, until its silence gives it away."""
+
+    def pause_server(self) -> None:
+        """SIGSTOP the environment server for a while."""
+
+    def unpause_server(self) -> None:
+        """SIGCONT it."""
+
+    def kill_zygote(self, injury: Injury) -> None:
+        """SIGKILL the zygote."""
+
+    def freeze_zygote(self, injury: Injury) -> None:
+        """SIGSTOP the zygote, until its silence gives it away."""
+
+    def kill_self(self) -> None:
+        """SIGKILL the supervisor."""
 
 
 class Caring(Protocol):
