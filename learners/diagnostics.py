@@ -1,21 +1,24 @@
-"""What an update says about itself. The loop only collects tensors; they are read once, when it is over."""
+"""What an update says about itself."""
 
-import torch
+from collections.abc import Sequence
+
+import numpy as np
 from torch import Tensor
+
+from learners.protocol import F32
 
 STEP_FIGURES = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction", "grad_norm")
 
 
-def step_means(steps: list[tuple[Tensor, ...]]) -> dict[str, float]:
-    """The mean over an update's gradient steps of each of STEP_FIGURES, from one tuple of scalars per step."""
-    means = torch.stack([torch.stack(step) for step in steps]).mean(0).tolist()
-    return dict(zip(STEP_FIGURES, means, strict=True))
+def step_means(steps: Sequence[Sequence[float]]) -> dict[str, float]:
+    """The mean over an update's gradient steps of each of STEP_FIGURES."""
+    return dict(zip(STEP_FIGURES, np.mean(steps, axis=0).tolist(), strict=True))
 
 
-def mean_kl(steps: list[tuple[Tensor, ...]]) -> float:
+def mean_kl(steps: Sequence[Sequence[float]]) -> float:
     """The mean KL over some gradient steps."""
     kl = STEP_FIGURES.index("kl")
-    return float(torch.stack([step[kl] for step in steps]).mean())
+    return float(np.mean([step[kl] for step in steps]))
 
 
 def approximate_kl(log_ratio: Tensor, ratio: Tensor) -> Tensor:
@@ -23,7 +26,7 @@ def approximate_kl(log_ratio: Tensor, ratio: Tensor) -> Tensor:
     return (ratio - 1 - log_ratio).mean()
 
 
-def explained_variance(values: Tensor, returns: Tensor) -> float:
+def explained_variance(values: F32, returns: F32) -> float:
     """1 - Var(returns - values) / Var(returns): 1 is a perfect critic, 0 a constant one. 0 for constant returns."""
-    spread = float(returns.var(correction=0))
-    return 1.0 - float((returns - values).var(correction=0)) / spread if spread > 0 else 0.0
+    spread = float(returns.var(dtype=np.float64))
+    return 1.0 - float((returns - values).var(dtype=np.float64)) / spread if spread > 0 else 0.0

@@ -1,4 +1,7 @@
-"""What the zygote runs once before it forks learners, so that no learner imports or sets up anything for itself."""
+"""What the zygote runs once before it forks learners, so that no learner imports or sets up anything for itself.
+
+python -m learners.warm does it too, to have the gradient steps compiled and kept on disk: `make setup`.
+"""
 
 import os
 
@@ -20,11 +23,11 @@ def warm() -> None:
     torch.set_num_threads(1)
     if torch.get_num_interop_threads() != 1:
         torch.set_num_interop_threads(1)
-    for scaling in ("range", "running"):
+    for scaling, update in (("range", "auto"), ("running", "autograd")):
         config = {
             "world": {"map": "rware-tiny-2ag"},
             "network": {"observation_scaling": scaling},
-            "learner": {"minibatch": 8},
+            "learner": {"minibatch": 8, "update": update},
         }
         learner = build_learner(Config.model_validate(config), _SPEC, 0)
         learner.update(_rollout())
@@ -58,3 +61,7 @@ def _rollout() -> RolloutBatch:
         truncated=truncated,
         final_obs=np.ones((np.count_nonzero(truncated), _SPEC.observation_size), np.int8),
     )
+
+
+if __name__ == "__main__":
+    warm()

@@ -114,16 +114,16 @@ def _train(config: "Config", out: Path | None, *, quiet: bool) -> Path:
 
     `quiet`: nothing is shown, stdout being for the JSON.
     """
-    from env_server.warehouse.compiled import is_kept
     from fleet.commands.display import make_display
     from fleet.core.errors import FleetError
     from fleet.study import run as study
+    from fleet.study.kernels import are_kept
 
     folder = None if out is None else out / "run"
     if quiet:
         finished = study.run(config, folder)
     else:
-        with make_display(compiles=not is_kept()) as display:
+        with make_display(compiles=not are_kept()) as display:
             finished = study.run(config, folder, on_status=display.show)
     if finished.outcome.kind != "done":
         raise FleetError(f"the training in {finished.path} {finished.outcome.kind}: {finished.outcome.reason}")

@@ -39,7 +39,7 @@ def make_display(compiles: bool = False) -> Display:
 def phase_words(status: Status, compiles: bool) -> str:
     """What the run is at, in words."""
     if compiles and status.phase == "starting":
-        return "starting (a first start compiles the world, about half a minute)"
+        return "starting (a first start compiles world and learners, about a minute)"
     return status.phase
 
 

@@ -58,10 +58,10 @@ def run(
     ] = False,
 ) -> None:
     """Train a fleet: one learner process per robot, each with its own weights and optimizer."""
-    from env_server.warehouse.compiled import is_kept
     from fleet.commands.display import make_display
     from fleet.core.errors import BadInput
     from fleet.study import run as study
+    from fleet.study.kernels import are_kept
 
     if resume is not None and (out is not None or init_from is not None):
         raise BadInput("--resume goes on in the run's own folder from its own snapshot: no --out, no --init-from")
@@ -71,7 +71,7 @@ def run(
             raise BadInput("--baseline auto runs the baseline first: no --resume, no --single-process")
         out = study.new_folder(config.run.name) if out is None else out
         baseline = _baseline(config, out, init_from)
-    with make_display(compiles=not is_kept()) as display:
+    with make_display(compiles=not are_kept()) as display:
         if resume is not None:
             finished = study.resume(
                 resume, config, single_process=single_process, baseline=baseline, on_status=display.show
@@ -91,12 +91,12 @@ def run(
 
 def _baseline(config: "Config", out: Path, init_from: Path | None) -> str:
     """Train without the faults first; its folder. Ends the command if that doesn't come to its last round."""
-    from env_server.warehouse.compiled import is_kept
     from fleet.commands.display import make_display
     from fleet.study import run as study
+    from fleet.study.kernels import are_kept
 
     print("first without faults:", flush=True)
-    with make_display(compiles=not is_kept()) as display:
+    with make_display(compiles=not are_kept()) as display:
         finished = study.without_faults(config, out, init_from=init_from, on_status=display.show)
     if finished.outcome.kind != "done":
         close(finished)

@@ -7,6 +7,7 @@ import pytest
 
 from fleet.core.config import Config
 from fleet.core.spec import RolloutBatch, WorldSpec
+from learners.autograd import AutogradDescent, Samples
 from learners.build import build_learner
 from learners.ippo import Ippo
 
@@ -58,5 +59,31 @@ def make_rollout(spec: WorldSpec) -> Callable[..., RolloutBatch]:
             truncated=truncated,
             final_obs=observed(int((truncated & ~terminated).sum())),
         )
+
+    return make
+
+
+@pytest.fixture
+def autograd() -> Callable[..., AutogradDescent]:
+    """Autograd's gradient steps for a learner, whatever its own are."""
+
+    def make(learner: Ippo) -> AutogradDescent:
+        return AutogradDescent(
+            learner.settings, learner._network, learner.parameters, learner._adam, learner._normalizer
+        )
+
+    return make
+
+
+@pytest.fixture
+def samples(autograd: Callable[..., AutogradDescent]) -> Callable[..., Samples]:
+    """A rollout as autograd's loss takes it."""
+
+    def make(learner: Ippo, rollout: RolloutBatch) -> Samples:
+        descent = autograd(learner)
+        descent.values(rollout)
+        descent.begin(rollout, *learner.targets(rollout))
+        assert descent.samples is not None
+        return descent.samples
 
     return make

@@ -77,7 +77,9 @@ def test_learns(build, world, goal):
 
 @pytest.mark.parametrize("network", [{"activation": "tanh"}, {"activation": "relu", "share_trunk": True}])
 @pytest.mark.parametrize("scaling", ["none", "range", "running"])
-def test_the_learner_gives_the_actions_the_probability_the_actor_gave(build, make_rollout, spec, network, scaling):
+def test_the_learner_gives_the_actions_the_probability_the_actor_gave(
+    build, make_rollout, samples, spec, network, scaling
+):
     network = {**network, "hidden": [16, 16], "observation_scaling": scaling}
     learner = build(network=network, learning_rate=0.01)
     learner.update(make_rollout())
@@ -88,8 +90,8 @@ def test_the_learner_gives_the_actions_the_probability_the_actor_gave(build, mak
     actions, log_probs = policy.act(obs, np.random.default_rng(0).random(obs.shape[:2], dtype=np.float32))
 
     rollout.actions[:, 3], rollout.log_probs[:, 3] = actions, log_probs
-    samples = learner.samples(rollout)
-    logits, _ = learner._network(learner.parameters, samples.obs)
-    theirs = logits.log_softmax(1).gather(1, samples.actions).view(3, 24, 4)[1, 3]
+    taken = samples(learner, rollout)
+    logits, _ = learner._network(learner.parameters, taken.obs)
+    theirs = logits.log_softmax(1).gather(1, taken.actions).view(3, 24, 4)[1, 3]
 
     np.testing.assert_allclose(theirs, log_probs[1], atol=2e-5)

@@ -47,4 +47,9 @@ class LearnerConfig(Table):
     entropy_coef: float = Field(0.01, ge=0, description="Weight of the entropy bonus.")
     normalize_advantage: bool = Field(True, description="Centre and scale advantages in each minibatch.")
     max_grad_norm: float | None = Field(0.5, gt=0, description="Clip the gradient's norm. Unset: no clipping.")
+    update: Literal["auto", "autograd"] = Field(
+        "auto",
+        description="auto: compiled gradient steps where there are some for the network (separate actor and critic of "
+        "up to 3 hidden layers), else torch's autograd; autograd: always that.",
+    )
     target_kl: float | None = Field(None, gt=0, description="Stop an update's epochs at this KL. Unset: never.")
