@@ -29,7 +29,7 @@ from env_server.record import Recorder, recorded
 from env_server.roster import Roster
 from env_server.snapshot import load_last, restore_world
 from env_server.worlds import make_world
-from fleet.core.config import Config, robot_groups
+from fleet.core.config import Config
 from fleet.core.config.load import load_config
 from fleet.core.counters import Counters
 from fleet.core.data_channel import DataServer
@@ -59,7 +59,7 @@ class EnvironmentServer:
         self._stopping = ""
         self._waited = 0.0
         world = make_world(config.world)
-        groups = robot_groups(config.mapping, world.spec.robots)
+        groups = config.groups(world.spec.robots)
         self._actors = StackedPolicy(world.spec, config.network)
         self._collector = Collector(world, self._actors, config.run.seed, config.learner.rollout_steps)
         self._first, agent_steps = self._begin()

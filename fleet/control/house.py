@@ -21,7 +21,7 @@ from fleet.control.harness import MeasuredDrill
 from fleet.control.process.processes import Modules, Processes
 from fleet.control.status import ProcessStatus
 from fleet.control.timing import Timing
-from fleet.core.config import Config, robot_groups
+from fleet.core.config import Config
 from fleet.core.faults.resolve import resolve
 from fleet.core.messages import Heartbeat, Inject, Stop
 from fleet.core.rundir import RunDirectory
@@ -47,7 +47,7 @@ class House:
     ) -> None:
         assert config.world.robots is not None
         control, run = config.control, directory.run
-        groups = robot_groups(config.mapping, config.world.robots)
+        groups = config.groups(config.world.robots)
         budget = Budget(control.restarts, control.restart_window_s, control.backoff_s)
         names = [f"learner-{learner}" for learner in range(len(groups))]
         learners = {name: Child(name, learner, budget) for learner, name in enumerate(names)}

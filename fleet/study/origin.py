@@ -10,7 +10,7 @@ from pathlib import Path
 
 from env_server.warehouse.setup import build_floor, observation_shape
 from fleet.core.checkpoint import CheckpointError, load_arrays
-from fleet.core.config import Config, robot_groups
+from fleet.core.config import Config
 from fleet.core.config.compare import differences
 from fleet.core.config.load import load_config
 from fleet.core.errors import BadInput
@@ -53,13 +53,9 @@ def from_other_run(source: Path, config: Config) -> Beginning:
     theirs = load_config(directory.config)
     assert theirs.world.robots is not None
     assert config.world.robots is not None
-    teacher = {
-        robot: learner
-        for learner, robots in enumerate(robot_groups(theirs.mapping, theirs.world.robots))
-        for robot in robots
-    }
+    teacher = {robot: learner for learner, robots in enumerate(theirs.groups(theirs.world.robots)) for robot in robots}
     origins: dict[int, tuple[Origin, str | None]] = {}
-    for learner, robots in enumerate(robot_groups(config.mapping, config.world.robots)):
+    for learner, robots in enumerate(config.groups(config.world.robots)):
         file = snapshot.folder / learner_file(teacher[robots[0] % theirs.world.robots])
         if not file.exists():
             raise CheckpointError(f"{file}: missing; learner {learner} has no policy to start from")

@@ -6,7 +6,7 @@ from pathlib import Path
 from actors.stacked import StackedPolicy
 from env_server.worlds import make_world
 from fleet.core.checkpoint import load_arrays
-from fleet.core.config import Config, robot_groups
+from fleet.core.config import Config
 from fleet.core.config.load import load_config
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import Snapshot, SnapshotStore, learner_file
@@ -31,7 +31,7 @@ def load_policies(directory: str | Path, snapshot: str = "newest") -> Trained:
     chosen = SnapshotStore(run.snapshots).get(snapshot)
     spec = make_world(config.world).spec
     policy = StackedPolicy(spec, config.network)
-    for learner, robots in enumerate(robot_groups(config.mapping, spec.robots)):
+    for learner, robots in enumerate(config.groups(spec.robots)):
         file = chosen.folder / learner_file(learner)
         if file.exists():
             trained = build_learner(config, spec, learner)

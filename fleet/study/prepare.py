@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from env_server.warehouse.floor import Floor
 from env_server.warehouse.setup import build_floor, estimate_bytes, observation_shape, resolve
-from fleet.core.config import Config, NetworkConfig, robot_groups
+from fleet.core.config import Config, NetworkConfig
 from fleet.core.endpoints import check_wire
 from fleet.core.errors import BadInput
 from fleet.core.faults.resolve import resolve as resolve_plan
@@ -26,7 +26,7 @@ def prepare(config: Config) -> Config:
     resolved = settle(config, floor)
     world = resolved.world
     assert world.robots is not None
-    groups = robot_groups(config.mapping, world.robots)
+    groups = config.groups(world.robots)
     size, itemsize = observation_shape(world, floor)
     figures = Figures(
         groups=tuple(len(group) for group in groups),
@@ -53,7 +53,7 @@ def settle(config: Config, floor: Floor | None = None) -> Config:
     resolved = config.model_copy(update={"world": world})
     assert world.robots is not None
     try:
-        robot_groups(config.mapping, world.robots)
+        config.groups(world.robots)
     except ValueError as error:
         raise BadInput(str(error)) from None
     resolve_plan(resolved)

@@ -15,7 +15,7 @@ from env_server.milestones import Milestones
 from env_server.record import Figures, Recorder
 from env_server.snapshot import restore_world
 from env_server.worlds import make_world
-from fleet.core.config import Config, robot_groups
+from fleet.core.config import Config
 from fleet.core.jsonl import BoundedJsonl
 from fleet.core.ledger import RolloutName
 from fleet.core.ledger_file import Ledger
@@ -45,7 +45,7 @@ class SingleProcess:
         self._life = life
         self._directory, self._config = directory, config
         world = make_world(config.world)
-        self._groups = robot_groups(config.mapping, world.spec.robots)
+        self._groups = config.groups(world.spec.robots)
         self._actors = StackedPolicy(world.spec, config.network)
         self._collector = Collector(world, self._actors, config.run.seed, config.learner.rollout_steps)
         self._done, agent_steps = self._begin(snapshot)

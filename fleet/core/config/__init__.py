@@ -1,7 +1,8 @@
 """Config: typed tables with their meanings, loaded from TOML with errors that name file, key and line."""
 
+from fleet.core.config.learners import LearnersConfig
 from fleet.core.config.learning import LearnerConfig, NetworkConfig
-from fleet.core.config.root import Config, robot_groups
+from fleet.core.config.root import Config
 from fleet.core.config.running import CheckpointConfig, ControlConfig, EvalConfig, RunConfig
 from fleet.core.config.wire import WireConfig
 from fleet.core.config.world import WorldConfig
@@ -12,9 +13,9 @@ __all__ = [
     "ControlConfig",
     "EvalConfig",
     "LearnerConfig",
+    "LearnersConfig",
     "NetworkConfig",
     "RunConfig",
     "WireConfig",
     "WorldConfig",
-    "robot_groups",
 ]

@@ -24,8 +24,9 @@ _TYPE_WORDS = {
     "string": "a string",
     "tuple": "an array",
 }
-# Settings that are a word or an array: what they may hold, by their last name.
+# Settings that are a word of some form, or an array: what they may hold, by their last name.
 _EITHER = {
+    "device": '"cpu", "cuda", or "cuda:N" for the N-th of several',
     "mapping": '"per-robot", "shared", or lists of robots such as [[0, 1], [2, 3]]',
     "robots": 'lists of robots from 0 up such as [0, 3], "all", "random:2" or "25%"',
 }
@@ -61,8 +62,9 @@ def place_of(
 ) -> str:
     """Where the setting that `sentence` names first was given; only `source` if it names none that was.
 
-    For faults that show when the floor is built or the links are made: only settings of `[world]` and `[wire]` and
-    `mapping` are looked for. `floor` is the value of `world.map`: a sentence that starts with it is about that file.
+    For faults that show when the floor is built or the links are made: only settings of `[world]`, `[wire]` and
+    `[learners]` and `mapping` are looked for. `floor` is the value of `world.map`: a sentence that starts with it is
+    about that file.
     """
     given = {path[-1]: path for path in [*lines, *origins] if path == ("mapping",) or _shows_late(path)}
     words = ["map"] if floor and sentence.startswith(floor) else re.findall(r"\w+", sentence)
@@ -71,7 +73,7 @@ def place_of(
 
 
 def _shows_late(path: KeyPath) -> bool:
-    return len(path) == 2 and path[0] in ("world", "wire")
+    return len(path) == 2 and path[0] in ("world", "wire", "learners")
 
 
 def allowed_values(field: FieldInfo) -> str:
@@ -193,10 +195,10 @@ def _sentence(item: ErrorDetails, key: KeyPath, field: FieldInfo | None, root: t
     given = f"{name} = {_shown(item['input'])}"
     if field is None:
         return f"{given}; expected {_TYPE_WORDS.get(kind.partition('_')[0], 'a table')}"
-    if kind == "string_pattern_mismatch":
-        return f"{given}; allowed: 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first"
     if key[-1] in _EITHER and str in _innermost(field.annotation):
         return f"{given}; allowed: {_EITHER[key[-1]]}"
+    if kind == "string_pattern_mismatch":
+        return f"{given}; allowed: 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first"
     expected = _TYPE_WORDS.get(kind.partition("_")[0]) if kind.endswith("_type") else None
     allowed = allowed_values(field)
     if expected and expected not in allowed:

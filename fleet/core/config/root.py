@@ -5,28 +5,51 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from fleet.core.config.faults import FaultPlan
+from fleet.core.config.learners import LearnersConfig
 from fleet.core.config.learning import LearnerConfig, NetworkConfig
 from fleet.core.config.running import CheckpointConfig, ControlConfig, EvalConfig, RunConfig
 from fleet.core.config.table import Table
 from fleet.core.config.wire import WireConfig
 from fleet.core.config.world import WorldConfig
 
+Groups = tuple[tuple[int, ...], ...]
+
 
 class Config(Table):
-    """A run's config. `mapping` says which robots learn in which process."""
+    """A run's config. `mapping` says which robots share weights, `learners.per_process` how many share a process."""
 
     run: RunConfig = Field(default_factory=RunConfig, description="Length, seed and pacing.")
     world: WorldConfig = Field(description="The floor and its robots.")
     network: NetworkConfig = Field(default_factory=NetworkConfig, description="Actor and critic.")
     learner: LearnerConfig = Field(default_factory=LearnerConfig, description="The learning algorithm.")
-    mapping: str | tuple[tuple[int, ...], ...] = Field(
+    mapping: str | Groups = Field(
         "per-robot", description='"per-robot", "shared" (one learner for all), or lists of robots: [[0, 1], [2, 3]].'
     )
+    learners: LearnersConfig = Field(default_factory=LearnersConfig, description="Learners and their processes.")
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig, description="Snapshots and checkpoints.")
     eval: EvalConfig = Field(default_factory=EvalConfig, description="Periodic evaluation.")
     control: ControlConfig = Field(default_factory=ControlConfig, description="Heartbeats and restarts.")
     wire: WireConfig = Field(default_factory=WireConfig, description="Where the processes meet, and with which keys.")
     faults: FaultPlan = Field(default_factory=FaultPlan, description="What is to fail, when, for how long.")
+
+    @property
+    def packed(self) -> bool:
+        """Whether each robot of a learner process has weights of its own: arrays then have a leading axis of robots."""
+        return self.learners.per_process > 1
+
+    def groups(self, robots: int) -> Groups:
+        """The robots of each learner process out of `robots`: element k is what learner k trains, in ascending order.
+
+        Of packed learners the last process has what is left. Raises ValueError, naming the robot, if lists of robots
+        leave one out, repeat one or name one that isn't there.
+        """
+        if self.mapping == "per-robot":
+            each = self.learners.per_process
+            return tuple(tuple(range(first, min(first + each, robots))) for first in range(0, robots, each))
+        if self.mapping == "shared":
+            return (tuple(range(robots)),)
+        assert not isinstance(self.mapping, str)
+        return _checked(self.mapping, robots)
 
     def snapshot_due(self, done: int) -> bool:
         """Whether a run snapshot follows `done` rounds: each learner then has its checkpoint ready first."""
@@ -37,19 +60,16 @@ class Config(Table):
     def _mapping(self) -> Self:
         if isinstance(self.mapping, str) and self.mapping not in ("per-robot", "shared"):
             raise ValueError(f'mapping = "{self.mapping}"; allowed are "per-robot", "shared", or lists of robots')
+        if self.packed and self.mapping != "per-robot":
+            raise ValueError(
+                f"learners.per_process = {self.learners.per_process} puts learners of one robot each together; allowed "
+                f'is 1, unless mapping = "per-robot"'
+            )
         return self
 
 
-def robot_groups(mapping: str | tuple[tuple[int, ...], ...], robots: int) -> tuple[tuple[int, ...], ...]:
-    """The robots of each learner: element k is what learner k trains, in ascending order.
-
-    Raises ValueError, naming the robot, if lists of robots leave one out, repeat one or name one that isn't there.
-    """
-    if mapping == "per-robot":
-        return tuple((robot,) for robot in range(robots))
-    if mapping == "shared":
-        return (tuple(range(robots)),)
-    assert not isinstance(mapping, str)
+def _checked(mapping: Groups, robots: int) -> Groups:
+    """Each list in ascending order, once all of them together are known to have every robot once."""
     seen: set[int] = set()
     for group in mapping:
         if not group:

@@ -7,7 +7,7 @@ that no plan has to travel.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from fleet.core.config import Config, robot_groups
+from fleet.core.config import Config
 from fleet.core.config.faults import FaultConfig
 from fleet.core.faults.draw import choose
 from fleet.core.faults.errors import entry_error
@@ -33,7 +33,7 @@ def resolve(config: Config) -> tuple[Strike, ...]:
     if not plan.fault and plan.rates is None:
         return ()
     assert robots is not None
-    groups = robot_groups(config.mapping, robots)
+    groups = config.groups(robots)
     strikes = [strike for entry, fault in enumerate(plan.fault) for strike in _entry(config, groups, entry, fault)]
     check_overlaps(strikes)
     check_presence(strikes, len(groups))

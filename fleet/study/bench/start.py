@@ -20,7 +20,7 @@ from env_server.worlds import make_world
 from fleet.control.process import logs, pidfd, spawn
 from fleet.control.process.processes import Modules
 from fleet.control.process.zygote_client import Exited, Forked, Ready, Refused, ZygoteClient
-from fleet.core.config import Config, robot_groups
+from fleet.core.config import Config
 from fleet.core.config.load import load_config
 from fleet.core.config.write import to_toml
 from fleet.core.control_channel import ControlServer
@@ -84,7 +84,7 @@ class Reception:
 
     def __init__(self, directory: RunDirectory, config: Config) -> None:
         self.spec: WorldSpec = make_world(config.world).spec
-        self.groups = robot_groups(config.mapping, self.spec.robots)
+        self.groups = config.groups(self.spec.robots)
         self.ready: set[tuple[int, int]] = set()
         self._run = directory.run
         self._endpoints = directory.endpoint("data"), directory.endpoint("control")

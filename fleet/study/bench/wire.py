@@ -22,7 +22,7 @@ import psutil
 
 from env_server.worlds import make_world
 from fleet.control.process import spawn
-from fleet.core.config import Config, robot_groups
+from fleet.core.config import Config
 from fleet.core.config.load import load_config
 from fleet.core.config.write import to_toml
 from fleet.core.counters import Counters
@@ -123,7 +123,7 @@ class DataLine:
     def __init__(self, directory: RunDirectory, config: Config, window: int) -> None:
         """`window`: rollouts under way at most."""
         self.spec: WorldSpec = make_world(config.world).spec
-        self.groups = robot_groups(config.mapping, self.spec.robots)
+        self.groups = config.groups(self.spec.robots)
         self._run, self._window = directory.run, window
         # as many different ones as a round has, so that none is still in the processor's cache when its turn comes
         self._batches = [rollout_like(config, self.spec, self.groups[0]) for _ in self.groups]

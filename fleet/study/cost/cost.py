@@ -13,7 +13,7 @@ from typing import Any
 
 from fleet.control.care.record import RecordError
 from fleet.core.balance import Balance
-from fleet.core.config import Config, robot_groups
+from fleet.core.config import Config
 from fleet.core.config.compare import differences
 from fleet.core.config.load import load_config
 from fleet.core.errors import BadInput, FleetError
@@ -57,7 +57,7 @@ def measure(directory: str | Path, baseline: str | Path | None = None) -> Cost |
     run = RunDirectory.open(Path(directory))
     config = load_config(run.config)
     assert config.world.robots is not None
-    groups = robot_groups(config.mapping, config.world.robots)
+    groups = config.groups(config.world.robots)
     plan = planned(run, config)
     events = read_jsonl(run.events) if run.events.exists() else []
     found = cases(events, plan, groups)

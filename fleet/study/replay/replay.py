@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet.core.config import Config, robot_groups
+from fleet.core.config import Config
 from fleet.core.config.faults import FaultConfig, FaultPlan
 from fleet.core.config.load import load_config
 from fleet.core.errors import BadInput
@@ -45,7 +45,7 @@ def prepare_replay(directory: str | Path) -> Replay:
     events = read_jsonl(run.events) if run.events.exists() else []
     plan = planned(run, config)
     book = read_book(run.ledger)
-    found = _kept(cases(events, plan, robot_groups(config.mapping, config.world.robots)), events, book)
+    found = _kept(cases(events, plan, config.groups(config.world.robots)), events, book)
     config, cut = _as_far(run, config)
     faults, notes = plan_of(config, plan, found, book)
     notes += cut

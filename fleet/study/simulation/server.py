@@ -64,7 +64,7 @@ class Actors:
     def __init__(self, server: "Server", invariants: Invariants) -> None:
         self._server, self._invariants = server, invariants
 
-    def check(self, weights: Weights) -> None:
+    def check(self, weights: Weights, robots: int) -> None:
         """Simulated weights always fit."""
 
     def load(self, robots: Sequence[int], weights: Weights) -> None:

@@ -1,0 +1,16 @@
+"""The `[learners]` table: which processes the robots' learners run in, and on what."""
+
+from pydantic import Field
+
+from fleet.core.config.table import Table
+
+
+class LearnersConfig(Table):
+    """How the learners share processes and machines; it changes nothing of what one learns from."""
+
+    per_process: int = Field(
+        1, ge=1, description="Robots whose learners share a process, each with weights and optimizer of its own."
+    )
+    device: str = Field(
+        "cpu", pattern=r"^(cpu|cuda(:(0|[1-9][0-9]?))?)$", description='Where they learn: "cpu", "cuda" or "cuda:1".'
+    )
