@@ -42,17 +42,19 @@ class StackedPolicy:
     def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
         """Give `robots` the weights a learner published (`Learner.weights`); `obs.mean` and `obs.scale` are folded in.
 
-        Raises ActorError, with nothing changed, if a name is missing or unknown, a shape wrong or a number not finite.
+        They are either for all of `robots`, or have a leading axis with a place for each of them. Raises ActorError,
+        with nothing changed, if a name is missing or unknown, a shape wrong or a number not finite.
         """
-        self.check(weights)
+        self.check(weights, len(robots))
         rows = list(robots)
         for k, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
             weight[rows] = weights[f"actor.{k}.weight"]
-            bias[rows] = weights[f"actor.{k}.bias"]
+            bias[rows] = weights[f"actor.{k}.bias"][..., None, :]
         # (x - mean) * scale @ w + b = x @ (scale * w) + (b - mean @ (scale * w))
-        scaled = weights["obs.scale"].astype(np.float64)[:, None] * weights["actor.0.weight"].astype(np.float64)
+        scaled = weights["obs.scale"].astype(np.float64)[..., None] * weights["actor.0.weight"].astype(np.float64)
         self._weights[0][rows] = scaled
-        self._biases[0][rows] -= (weights["obs.mean"].astype(np.float64)[:, None] * scaled).sum(0)
+        shift = (weights["obs.mean"].astype(np.float64)[..., None] * scaled).sum(-2)
+        self._biases[0][rows] -= shift[..., None, :]
 
     def act(self, obs: Array, uniforms: npt.NDArray[np.floating]) -> tuple[Actions, F32]:
         """Sample actions, uint8 (N, E), and their log-probabilities, f32 (N, E).
@@ -87,16 +89,20 @@ class StackedPolicy:
         sizes = [self._weights[0].shape[1], *(weight.shape[2] for weight in self._weights)]
         self._layers = [np.empty((self._robots, worlds, size), np.float32) for size in sizes]
 
-    def check(self, weights: Mapping[str, Array]) -> None:
-        """Raise ActorError unless `weights` are for these networks: the names, the shapes, all finite."""
+    def check(self, weights: Mapping[str, Array], robots: int) -> None:
+        """Raise ActorError unless `weights` are for these networks: the names, the shapes, all finite.
+
+        Either all or none have a leading axis of `robots`.
+        """
         features = self._weights[0].shape[1:2]
         wanted: dict[str, tuple[int, ...]] = {"obs.mean": features, "obs.scale": features}
         for k, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
             wanted |= {f"actor.{k}.weight": weight.shape[1:], f"actor.{k}.bias": bias.shape[2:]}
         if weights.keys() != wanted.keys():
             raise ActorError(f"weights are named {sorted(weights)}; wanted {sorted(wanted)}")
+        leading = (robots,) if weights["obs.mean"].ndim > 1 else ()
         for name, shape in wanted.items():
-            if weights[name].shape != shape:
-                raise ActorError(f"weights: {name} has shape {weights[name].shape}; wanted {shape}")
+            if weights[name].shape != leading + shape:
+                raise ActorError(f"weights: {name} has shape {weights[name].shape}; wanted {leading + shape}")
             if not np.isfinite(weights[name]).all():
                 raise ActorError(f"weights: {name} is not finite everywhere")

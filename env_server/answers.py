@@ -44,8 +44,8 @@ class Line(Protocol):
 class Judging(Actors, Protocol):
     """Actors that know what they can act with; `StackedPolicy` is one."""
 
-    def check(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Raise ActorError unless `weights` are for these networks."""
+    def check(self, weights: Mapping[str, npt.NDArray[np.float32]], robots: int) -> None:
+        """Raise ActorError unless `weights` are for these networks, of one or of each of `robots`."""
         ...
 
 
@@ -90,7 +90,7 @@ class Answers:
                 self._data.send(message.learner, message.incarnation, welcome)
         elif isinstance(message, Policy):
             try:
-                self._actors.check(message.weights)
+                self._actors.check(message.weights, self._roster.robots_of(message.learner))
             except ActorError as error:
                 self._not_understood(message.learner, message.incarnation, str(error))
                 return

@@ -39,11 +39,9 @@ class Round:
     acting_s: float = 0.0
 
     def rollout(self, robots: Sequence[int]) -> RolloutBatch:
-        """What one learner gets of it. One robot's arrays are views, several robots' are copies."""
-        if len(robots) == 1:
-            index: slice | list[int] = slice(robots[0], robots[0] + 1)
-        else:
-            index = list(robots)
+        """What one learner gets of it. Arrays of consecutive robots are views, others are copies."""
+        first, after = robots[0], robots[-1] + 1
+        index: slice | list[int] = slice(first, after) if after - first == len(robots) else list(robots)
         return RolloutBatch(
             robots=tuple(robots),
             obs=self.obs[index],

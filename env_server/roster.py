@@ -149,6 +149,10 @@ class Roster:
         actors.load(self.groups[policy.learner], policy.weights)
         return True
 
+    def robots_of(self, learner: int) -> int:
+        """How many robots a learner has; none if there is no such learner."""
+        return len(self.groups[learner]) if learner < len(self.groups) else 0
+
     def spoiled(self, learner: int, incarnation: int) -> int:
         """A message from there couldn't be used; how many in a row that makes, 0 if it is of no current incarnation."""
         return self.sessions[learner].spoil(incarnation) if learner < len(self.sessions) else 0

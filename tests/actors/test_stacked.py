@@ -168,3 +168,25 @@ def test_weights_of_another_network_are_refused_with_nothing_changed(change, mes
 def test_observations_of_another_world_are_refused():
     with pytest.raises(ActorError, match="wanted"):
         loaded().act(observed(1, robots=5), drawn(2, robots=5))
+
+
+def test_weights_with_a_place_for_each_robot_act_as_if_loaded_one_by_one():
+    one_by_one, at_once = policy(), policy()
+    for robot in (1, 2, 4):
+        one_by_one.load([robot], weights(robot))
+    each = [weights(robot) for robot in (1, 2, 4)]
+    at_once.load([1, 2, 4], {name: np.stack([one[name] for one in each]) for name in each[0]})
+
+    for now, then in zip(at_once.act(observed(1), drawn(2)), one_by_one.act(observed(1), drawn(2)), strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("name", ["actor.1.bias", "obs.mean"])
+def test_weights_of_too_few_robots_are_refused(name):
+    each = {key: np.stack([array] * 3) for key, array in weights(0).items()}
+    with pytest.raises(ActorError, match=r"has shape .*; wanted \(3,"):
+        policy().load([0, 1, 2], each | {name: each[name][:2]})
+    with pytest.raises(ActorError, match="wanted"):
+        policy().load([0, 1], each)
+    with pytest.raises(ActorError, match="wanted"):
+        policy().load([0, 1, 2], each | {name: weights(0)[name]})

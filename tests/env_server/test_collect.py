@@ -95,6 +95,14 @@ def test_final_observations_come_robot_by_robot_then_step_by_step(
     assert [tuple(row) for row in batch.final_obs.tolist()] == wanted
 
 
+def test_consecutive_robots_get_views_and_others_copies(collector: Collector) -> None:
+    taken = collector.collect(0)
+    for robots, shared in (((1,), True), ((0, 1), True), ((0, 1, 2), True), ((0, 2), False)):
+        batch = taken.rollout(robots)
+        assert np.shares_memory(batch.obs, taken.obs) == shared
+        np.testing.assert_array_equal(batch.rewards, taken.rewards[list(robots)])
+
+
 def test_a_round_in_which_nothing_ends_has_no_final_observations(collector: Collector, world: Scripted) -> None:
     world.rng = np.random.default_rng(0)
     world.step = lambda actions, out: Step(  # type: ignore[method-assign]
