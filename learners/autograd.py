@@ -63,44 +63,9 @@ class AutogradDescent:
         assert self.samples is not None
         picked = torch.from_numpy(rows)
         batch = Samples._make(column.index_select(0, picked) for column in self.samples)
-        leaf = self._parameters.detach().requires_grad_()
-        total, figures = self.loss(leaf, batch)
-        (gradient,) = torch.autograd.grad(total, leaf)
-        norm = torch.linalg.vector_norm(gradient)
-        if self.settings.max_grad_norm is not None:
-            gradient *= (self.settings.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)
+        gradient, figures = clipped_gradient(self.settings, self._network, self._parameters, batch)
         self._adam.step(self._parameters, gradient, rate)
-        return torch.stack([*figures, norm]).tolist()
-
-    def loss(self, parameters: Tensor, batch: Samples) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """What a gradient step descends, and the step's figures. Equation 9 of the PPO paper, negated.
-
-        The value loss is half the mean squared error, as in most implementations.
-        """
-        cfg = self.settings
-        logits, values = self._network(parameters, batch.obs)
-        log_pi = F.log_softmax(logits.t(), 0)  # (A, B): reducing over a short last axis is slow
-        log_ratio = log_pi.gather(0, batch.actions.t()).squeeze(0) - batch.log_probs
-        ratio = log_ratio.exp()
-
-        advantages = normalized(batch.advantages) if cfg.normalize_advantage else batch.advantages
-        clipped_ratio = ratio.clamp(1 - cfg.clip_coef, 1 + cfg.clip_coef)
-        policy_loss = -torch.minimum(ratio * advantages, clipped_ratio * advantages).mean()
-        value_loss = self._value_loss(values, batch)
-        entropy = -(log_pi.exp() * log_pi).sum(0).mean()
-        total = policy_loss + cfg.value_coef * value_loss - cfg.entropy_coef * entropy
-
-        with torch.no_grad():
-            kl = approximate_kl(log_ratio, ratio)
-            clip_fraction = (ratio != clipped_ratio).float().mean()
-        return total, (policy_loss.detach(), value_loss.detach(), entropy.detach(), kl, clip_fraction)
-
-    def _value_loss(self, values: Tensor, batch: Samples) -> Tensor:
-        error = (values - batch.returns).square()
-        if self.settings.value_clip is not None:
-            change = (values - batch.values).clamp(-self.settings.value_clip, self.settings.value_clip)
-            error = torch.maximum(error, (batch.values + change - batch.returns).square())
-        return 0.5 * error.mean()
+        return torch.stack(figures).tolist()
 
     def _values(self, obs: Tensor) -> Tensor:
         """The critic's values of (B, D), a block at a time, so that a big group's activations stay small."""
@@ -108,7 +73,54 @@ class AutogradDescent:
         return torch.cat([self._network.values(self._parameters, block) for block in blocks])
 
 
+def clipped_gradient(
+    cfg: LearnerConfig, network: ActorCritic, parameters: Tensor, batch: Samples
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The loss's gradient, clipped, and the step's STEP_FIGURES, the last being its norm before. Axes as in `loss`."""
+    leaf = parameters.detach().requires_grad_()
+    total, figures = loss(cfg, network, leaf, batch)
+    (gradient,) = torch.autograd.grad(total.sum(), leaf)  # of each learner's own loss: they share no parameter
+    norm = torch.linalg.vector_norm(gradient, dim=-1)
+    if cfg.max_grad_norm is not None:
+        gradient *= (cfg.max_grad_norm / (norm + 1e-6)).clamp(max=1.0).unsqueeze(-1)
+    return gradient, (*figures, norm)
+
+
+def loss(
+    cfg: LearnerConfig, network: ActorCritic, parameters: Tensor, batch: Samples
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """What a gradient step descends, and the step's figures. Equation 9 of the PPO paper, negated.
+
+    The value loss is half the mean squared error, as in most implementations. With a leading axis of several learners'
+    parameters and samples all are of each learner.
+    """
+    logits, values = network(parameters, batch.obs)
+    log_pi = F.log_softmax(logits.mT, -2)  # (A, B): reducing over a short last axis is slow
+    log_ratio = log_pi.gather(-2, batch.actions.mT).squeeze(-2) - batch.log_probs
+    ratio = log_ratio.exp()
+
+    advantages = normalized(batch.advantages) if cfg.normalize_advantage else batch.advantages
+    clipped_ratio = ratio.clamp(1 - cfg.clip_coef, 1 + cfg.clip_coef)
+    policy_loss = -torch.minimum(ratio * advantages, clipped_ratio * advantages).mean(-1)
+    value_loss = _value_loss(cfg.value_clip, values, batch)
+    entropy = -(log_pi.exp() * log_pi).sum(-2).mean(-1)
+    total = policy_loss + cfg.value_coef * value_loss - cfg.entropy_coef * entropy
+
+    with torch.no_grad():
+        kl = approximate_kl(log_ratio, ratio)
+        clip_fraction = (ratio != clipped_ratio).float().mean(-1)
+    return total, (policy_loss.detach(), value_loss.detach(), entropy.detach(), kl, clip_fraction)
+
+
 def normalized(advantages: Tensor) -> Tensor:
-    """Centred and divided by the standard deviation, (B,); all zeros if there is only one."""
-    deviation, mean = torch.std_mean(advantages, correction=0)
+    """Centred and divided by the standard deviation, (..., B); all zeros if B is 1."""
+    deviation, mean = torch.std_mean(advantages, -1, correction=0, keepdim=True)
     return (advantages - mean) / (deviation + 1e-8)
+
+
+def _value_loss(clip: float | None, values: Tensor, batch: Samples) -> Tensor:
+    error = (values - batch.returns).square()
+    if clip is not None:
+        change = (values - batch.values).clamp(-clip, clip)
+        error = torch.maximum(error, (batch.values + change - batch.returns).square())
+    return 0.5 * error.mean(-1)

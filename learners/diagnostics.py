@@ -22,8 +22,11 @@ def mean_kl(steps: Sequence[Sequence[float]]) -> float:
 
 
 def approximate_kl(log_ratio: Tensor, ratio: Tensor) -> Tensor:
-    """KL(old policy || new policy) from samples of the old: the k3 estimator, never negative (Schulman 2020)."""
-    return (ratio - 1 - log_ratio).mean()
+    """KL(old policy || new policy) from samples of the old: the k3 estimator, never negative (Schulman 2020).
+
+    (..., B) to (...).
+    """
+    return (ratio - 1 - log_ratio).mean(-1)
 
 
 def explained_variance(values: F32, returns: F32) -> float:

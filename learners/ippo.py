@@ -6,9 +6,11 @@ when the rollout arrives. Several robots in one rollout (shared parameters) are 
 
 from collections.abc import Mapping, Sequence
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from fleet.core import seeds
 from fleet.core.config import Config
@@ -22,6 +24,15 @@ from learners.protocol import F32, LearnerError, Meta, Tick, WrongWeights, expec
 from learners.returns import gae
 from learners.rollouts import check, owned
 from learners.schedule import learning_rate
+
+
+class Inside(NamedTuple):
+    """What an update of a learner changes besides its version; itself, no copies."""
+
+    network: ActorCritic
+    parameters: Tensor
+    adam: Adam
+    normalizer: Normalizer
 
 
 class Ippo:
@@ -44,7 +55,7 @@ class Ippo:
         before = self.save()
         values, advantages, returns = self.targets(rollout)
         self._descent.begin(rollout, values, advantages, returns)
-        rate = learning_rate(self.settings.learning_rate, self.settings.lr_schedule, self._horizon, self.version)
+        rate = self.rate()
         figures = step_means(self._descend(advantages.size, rate, tick))
         figures |= {
             "explained_variance": explained_variance(values[:, :-1], returns),
@@ -73,6 +84,18 @@ class Ippo:
             self.settings.gae_lambda,
         )
         return values, advantages, returns
+
+    def rate(self) -> float:
+        """The step size of the next update."""
+        return learning_rate(self.settings.learning_rate, self.settings.lr_schedule, self._horizon, self.version)
+
+    def orders(self) -> np.random.Generator:
+        """What draws the order of the samples in each epoch of the next update."""
+        return seeds.generator(self._seed, "minibatch", self._learner, self.version)
+
+    def inside(self) -> Inside:
+        """For an update that is made elsewhere (stacked.py)."""
+        return Inside(self._network, self.parameters, self._adam, self._normalizer)
 
     def weights(self) -> dict[str, F32]:
         """See `Learner.weights`."""
@@ -108,7 +131,7 @@ class Ippo:
 
     def _descend(self, size: int, rate: float, tick: Tick | None) -> list[Sequence[float]]:
         """All gradient steps over `size` samples; stops after an epoch whose mean KL exceeds `target_kl`."""
-        orders = seeds.generator(self._seed, "minibatch", self._learner, self.version)
+        orders = self.orders()
         figures: list[Sequence[float]] = []
         for _ in range(self.settings.epochs):
             epoch = []

@@ -1,7 +1,8 @@
 """Actor and critic as pure functions of one flat parameter vector: norm, optimizer and copies are one call each.
 
 A network is a list of layers (weight (in, out), bias (out,)). Names: "actor.0.weight", ..., "critic.0.weight", ...;
-with a shared trunk the actor's hidden layers are the trunk and the critic is one layer on top of them.
+with a shared trunk the actor's hidden layers are the trunk and the critic is one layer on top of them. Several networks
+at once are several vectors (K, P): each shape below then has K in front, and no number of one network reaches another.
 """
 
 import math
@@ -46,9 +47,10 @@ def initial_parameters(shapes: Shapes, seed: np.random.SeedSequence) -> Tensor:
 
 
 def named(flat: Tensor, shapes: Shapes) -> dict[str, Tensor]:
-    """The flat vector's parts by name, as views."""
-    parts = flat.split_with_sizes([math.prod(shape) for shape in shapes.values()])
-    return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+    """The parts of a flat vector, or of several (K, P), by name, as views."""
+    parts = flat.split_with_sizes([math.prod(shape) for shape in shapes.values()], -1)
+    pairs = zip(shapes.items(), parts, strict=True)
+    return {name: part.view(*flat.shape[:-1], *shape) for (name, shape), part in pairs}
 
 
 class ActorCritic:
@@ -65,13 +67,13 @@ class ActorCritic:
         actor, critic = self._layers(flat)
         seen = self._hidden(obs, actor[:-1])
         valued = seen if self._shared else self._hidden(obs, critic[:-1])
-        return self._head(seen, actor[-1]), self._head(valued, critic[-1]).squeeze(1)
+        return self._head(seen, actor[-1]), self._head(valued, critic[-1]).squeeze(-1)
 
     def values(self, flat: Tensor, obs: Tensor) -> Tensor:
         """The critic alone."""
         actor, critic = self._layers(flat)
         trunk = actor[:-1] if self._shared else critic[:-1]
-        return self._head(self._hidden(obs, trunk), critic[-1]).squeeze(1)
+        return self._head(self._hidden(obs, trunk), critic[-1]).squeeze(-1)
 
     def _layers(self, flat: Tensor) -> tuple[list[Layer], list[Layer]]:
         parts = list(named(flat, self.shapes).items())
@@ -82,32 +84,37 @@ class ActorCritic:
         )
 
 
+def _affine(b: Tensor, x: Tensor, w: Tensor) -> Tensor:
+    """The product x @ w + b, of each network if there are several."""
+    return torch.addmm(b, x, w) if w.ndim == 2 else torch.baddbmm(b.unsqueeze(-2), x, w)
+
+
 def _tanh_hidden(x: Tensor, layers: Sequence[Layer]) -> Tensor:
     """The last layer's s = sigmoid(2 z), for which tanh(z) = 2 s - 1; torch computes it four times as fast as tanh.
 
     The twos and the one go into the (small) weights and biases: h @ w + b = s @ (2 w) + (b - sum of w's rows).
     """
     (w, b), *rest = layers
-    s = torch.sigmoid(torch.addmm(2 * b, x, 2 * w))
+    s = torch.sigmoid(_affine(2 * b, x, 2 * w))
     for w, b in rest:
-        s = torch.sigmoid(torch.addmm(2 * (b - w.sum(0)), s, 4 * w))
+        s = torch.sigmoid(_affine(2 * (b - w.sum(-2)), s, 4 * w))
     return s
 
 
 def _tanh_head(s: Tensor, layer: Layer) -> Tensor:
     w, b = layer
-    return torch.addmm(b - w.sum(0), s, 2 * w)
+    return _affine(b - w.sum(-2), s, 2 * w)
 
 
 def _relu_hidden(x: Tensor, layers: Sequence[Layer]) -> Tensor:
     for w, b in layers:
-        x = torch.relu(torch.addmm(b, x, w))
+        x = torch.relu(_affine(b, x, w))
     return x
 
 
 def _relu_head(x: Tensor, layer: Layer) -> Tensor:
     w, b = layer
-    return torch.addmm(b, x, w)
+    return _affine(b, x, w)
 
 
 _ACTIVATIONS = {"tanh": (_tanh_hidden, _tanh_head), "relu": (_relu_hidden, _relu_head)}

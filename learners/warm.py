@@ -23,11 +23,12 @@ def warm() -> None:
     torch.set_num_threads(1)
     if torch.get_num_interop_threads() != 1:
         torch.set_num_interop_threads(1)
-    for scaling, update in (("range", "auto"), ("running", "autograd")):
+    for scaling, update, per_process in (("range", "auto", 1), ("running", "autograd", 1), ("range", "auto", 2)):
         config = {
             "world": {"map": "rware-tiny-2ag"},
             "network": {"observation_scaling": scaling},
             "learner": {"minibatch": 8, "update": update},
+            "learners": {"per_process": per_process},
         }
         learner = build_learner(Config.model_validate(config), _SPEC, 0)
         learner.update(_rollout())

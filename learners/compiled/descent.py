@@ -74,7 +74,8 @@ class CompiledDescent:
         return self._figures.tolist()
 
     def _evaluate(self, seen: Observations, count: int) -> F32:
-        rows, out = np.arange(count), _room(count)
+        rows = np.arange(count)
+        out: F32 = _room(count)
         if self._values is None:
             self._values = entry_point(values, self._nets, seen, rows, out)
         self._values(self._nets, seen, rows, out)
@@ -88,8 +89,8 @@ class CompiledDescent:
         room.view(dtype)[:] = obs.reshape(-1)
         if keep:
             self._kept = room
-        rows = [(room if kind == dtype else room[:0]).view(kind) for kind in _DTYPES]
-        return Observations(*rows, self._normalizer.mean, self._normalizer.scale)
+        int8, int16, float32 = ((room if kind == dtype else room[:0]).view(kind) for kind in _DTYPES)
+        return Observations(int8, int16, float32, self._normalizer.mean, self._normalizer.scale)
 
 
 def _networks(config: NetworkConfig, spec: WorldSpec, parameters: Tensor) -> Networks:

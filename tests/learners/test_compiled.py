@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fleet.core.spec import WorldSpec
-from learners.autograd import AutogradDescent
+from learners.autograd import AutogradDescent, loss
 from learners.compiled.descent import CompiledDescent
 from learners.rollouts import owned
 
@@ -84,7 +84,7 @@ def test_the_gradient_and_its_figures_are_autograds(build, make_rollout, autogra
     rows = rng.permutation(advantages.size)[: int(rng.integers(1, advantages.size + 1))]
     batch = type(slow.samples)._make(column[torch.from_numpy(rows)] for column in slow.samples)
     leaf = learner.parameters.clone().requires_grad_()
-    total, figures = slow.loss(leaf, batch)
+    total, figures = loss(learner.settings, learner._network, leaf, batch)
     (gradient,) = torch.autograd.grad(total, leaf)
 
     measured = compiled.step(rows, 1e-3)
@@ -140,7 +140,7 @@ def test_blocks_add_up(build, make_rollout, autograd):
     slow.values(rollout)
     slow.begin(rollout, *learner.targets(rollout))
     leaf = learner.parameters.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(slow.loss(leaf, slow.samples)[0], leaf)
+    (gradient,) = torch.autograd.grad(loss(learner.settings, learner._network, leaf, slow.samples)[0], leaf)
 
     learner._descent.step(np.arange(400), 0.0)
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim.adam import adam  # the function: the class's step imports torch's compiler, which takes seconds
 
-from learners.autograd import Samples, normalized
+from learners.autograd import Samples, loss, normalized
 
 ADAM = {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "maximize": False}
 
@@ -39,11 +39,11 @@ def two_samples(**changes):
 LOGITS = [[math.log(3.0), 0.0], [math.log(3.0), 0.0]]
 
 
-def test_the_surrogate_is_the_lower_of_clipped_and_unclipped(build, autograd):
+def test_the_surrogate_is_the_lower_of_clipped_and_unclipped(build):
     learner = build(clip_coef=0.2, value_coef=0.0, entropy_coef=0.0, normalize_advantage=False)
-    learner._network = Fixed(LOGITS, [0.0, 0.0])
+    network = Fixed(LOGITS, [0.0, 0.0])
 
-    total, (policy_loss, _, _, kl, clip_fraction) = autograd(learner).loss(learner.parameters, two_samples())
+    total, (policy_loss, _, _, kl, clip_fraction) = loss(learner.settings, network, learner.parameters, two_samples())
 
     # min(1.5, 1.2) * 1 and min(0.5 * -1, 0.8 * -1)
     assert float(total) == pytest.approx(-(1.2 - 0.8) / 2)
@@ -52,49 +52,51 @@ def test_the_surrogate_is_the_lower_of_clipped_and_unclipped(build, autograd):
     assert float(kl) == pytest.approx(((0.5 - math.log(1.5)) + (-0.5 - math.log(0.5))) / 2)
 
 
-def test_a_ratio_that_got_worse_is_not_clipped_away(build, autograd):
+def test_a_ratio_that_got_worse_is_not_clipped_away(build):
     learner = build(clip_coef=0.2, value_coef=0.0, entropy_coef=0.0, normalize_advantage=False)
-    learner._network = Fixed(LOGITS, [0.0, 0.0])
+    network = Fixed(LOGITS, [0.0, 0.0])
 
-    total, _ = autograd(learner).loss(learner.parameters, two_samples(advantages=torch.tensor([-1.0, 1.0])))
+    total, _ = loss(learner.settings, network, learner.parameters, two_samples(advantages=torch.tensor([-1.0, 1.0])))
 
     assert float(total) == pytest.approx(-(-1.5 + 0.5) / 2)
 
 
-def test_entropy_lowers_the_loss_by_its_weight(build, autograd):
+def test_entropy_lowers_the_loss_by_its_weight(build):
     learner = build(value_coef=0.0, entropy_coef=0.1, normalize_advantage=False)
-    learner._network = Fixed(LOGITS, [0.0, 0.0])
+    network = Fixed(LOGITS, [0.0, 0.0])
 
-    total, (policy_loss, _, entropy, _, _) = autograd(learner).loss(learner.parameters, two_samples())
+    total, (policy_loss, _, entropy, _, _) = loss(learner.settings, network, learner.parameters, two_samples())
 
     assert float(entropy) == pytest.approx(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)))
     assert float(total) == pytest.approx(float(policy_loss) - 0.1 * float(entropy))
 
 
-def test_the_value_loss_is_half_the_mean_squared_error(build, autograd):
+def test_the_value_loss_is_half_the_mean_squared_error(build):
     learner = build(value_coef=3.0, entropy_coef=0.0)
-    learner._network = Fixed(LOGITS, [0.5, 2.0])
+    network = Fixed(LOGITS, [0.5, 2.0])
 
-    total, (policy_loss, value_loss, *_) = autograd(learner).loss(learner.parameters, two_samples())
+    total, (policy_loss, value_loss, *_) = loss(learner.settings, network, learner.parameters, two_samples())
 
     assert float(value_loss) == pytest.approx(0.5 * (0.25 + 4) / 2)
     assert float(total) == pytest.approx(float(policy_loss) + 3.0 * float(value_loss))
 
 
-def test_value_clipping_keeps_the_larger_error(build, autograd):
+def test_value_clipping_keeps_the_larger_error(build):
     learner = build(value_clip=0.5)
-    learner._network = Fixed(LOGITS, [1.0, 0.1])  # the first moved by 1 towards its return of 1, of which 0.5 counts
+    network = Fixed(LOGITS, [1.0, 0.1])  # the first moved by 1 towards its return of 1, of which 0.5 counts
 
-    _, (_, value_loss, *_) = autograd(learner).loss(learner.parameters, two_samples())
+    _, (_, value_loss, *_) = loss(learner.settings, network, learner.parameters, two_samples())
 
     assert float(value_loss) == pytest.approx(0.5 * (0.25 + 0.01) / 2)
 
 
-def test_advantages_are_normalized_in_the_minibatch(build, autograd):
+def test_advantages_are_normalized_in_the_minibatch(build):
     learner = build(value_coef=0.0, entropy_coef=0.0, normalize_advantage=True)
-    learner._network = Fixed(LOGITS, [0.0, 0.0])
+    network = Fixed(LOGITS, [0.0, 0.0])
 
-    shifted, _ = autograd(learner).loss(learner.parameters, two_samples(advantages=torch.tensor([105.0, 95.0])))
+    shifted, _ = loss(
+        learner.settings, network, learner.parameters, two_samples(advantages=torch.tensor([105.0, 95.0]))
+    )
 
     assert float(shifted) == pytest.approx(-0.2)  # as for advantages 1 and -1
 
@@ -148,12 +150,12 @@ def test_gradient_steps_equal_torchs_modules_distribution_clip_and_adam(build, m
             np.testing.assert_allclose(after[f"{part}.{k}.bias"], layer.bias.detach(), atol=2e-4)
 
 
-def test_gradient_of_one_minibatch_equals_torchs(build, make_rollout, autograd, samples):
+def test_gradient_of_one_minibatch_equals_torchs(build, make_rollout, samples):
     learner = build()
     batch = samples(learner, make_rollout())
     actor, critic = reference_networks(learner)
     leaf = learner.parameters.detach().requires_grad_()
-    (ours,) = torch.autograd.grad(autograd(learner).loss(leaf, batch)[0], leaf)
+    (ours,) = torch.autograd.grad(loss(learner.settings, learner._network, leaf, batch)[0], leaf)
 
     pi = torch.distributions.Categorical(logits=actor(batch.obs))
     ratio = (pi.log_prob(batch.actions.squeeze(1)) - batch.log_probs).exp()
