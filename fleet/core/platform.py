@@ -1,5 +1,6 @@
 """The machine a run is on: refused if it isn't Linux, described for the run's record, and its memory measured."""
 
+import ctypes
 import os
 import platform
 import sys
@@ -78,6 +79,31 @@ def _cached_files(root: Path) -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+
+
+def require_device(device: str) -> None:
+    """Raise BadInput if learners plainly can't compute on `device`; whether torch then can, only torch knows."""
+    if device == "cpu":
+        return
+    torch = _version("torch")
+    if torch is not None and torch.endswith("+cpu"):
+        raise BadInput(f'learners.device = "{device}": torch {torch} is built without CUDA; allowed is "cpu"')
+    count, number = cuda_devices(), int(device.partition(":")[2] or 0)
+    if number >= count:
+        allowed = ", ".join(['"cpu"', *(f'"cuda:{known}"' for known in range(count))])
+        raise BadInput(f'learners.device = "{device}": this machine has {count} CUDA devices; allowed are {allowed}')
+
+
+def cuda_devices() -> int:
+    """How many CUDA devices the driver offers to this user's processes; asks the driver itself, without torch."""
+    count = ctypes.c_int(0)
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
 
 
 def commit(folder: Path) -> str | None:

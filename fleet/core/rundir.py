@@ -124,6 +124,11 @@ class RunDirectory:
         """The folder of the run's snapshots (`SnapshotStore`)."""
         return self.path / "checkpoints" / "snapshots"
 
+    @property
+    def inherited(self) -> Path:
+        """The folder of what learners start from, put together from another run's checkpoints."""
+        return self.path / "checkpoints" / "inherited"
+
     def learner(self, learner: int) -> Path:
         """The folder of one learner's checkpoints (`LearnerStore`)."""
         return self.learners / f"learner-{learner}"

@@ -19,7 +19,10 @@ _WORKING_FACTOR = 6  # activations and their gradients of one minibatch, against
 
 @dataclass(frozen=True)
 class Figures:
-    """What decides a run's memory. `groups`: robots of each learner; `world_bytes`: what the world says it needs."""
+    """What decides a run's memory. `groups`: robots of each learner; `world_bytes`: what the world says it needs.
+
+    `packed`: each robot of a learner has weights of its own.
+    """
 
     groups: tuple[int, ...]
     worlds: int
@@ -30,6 +33,7 @@ class Figures:
     parameters: int
     credit: int
     world_bytes: int
+    packed: bool = False
 
 
 def estimate_bytes(figures: Figures) -> int:
@@ -67,9 +71,11 @@ def _server_bytes(figures: Figures) -> int:
 
 
 def _learner_bytes(figures: Figures, robots: int) -> int:
-    samples = robots * figures.worlds * figures.rollout_steps
+    samples = (1 if figures.packed else robots) * figures.worlds * figures.rollout_steps
     minibatch = min(figures.minibatch, samples)
     working = 4 * minibatch * figures.observation_size * _WORKING_FACTOR
-    model = 4 * figures.parameters * 4  # weights, gradients and Adam's two moments, f32
+    # weights, gradients and Adam's two moments, f32; a pack keeps copies of all while it updates one after another
+    models = 2 * robots if figures.packed else 1
+    model = 4 * figures.parameters * 4 * models
     # one rollout being learned from and `credit` more waiting
     return _LEARNER + (1 + figures.credit) * _rollout_bytes(figures, robots) + working + model

@@ -4,12 +4,15 @@ Reads snapshots; for a resumed run it also takes back, in the run directory, all
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from env_server.warehouse.setup import build_floor, observation_shape
-from fleet.core.checkpoint import CheckpointError, load_arrays
+from fleet.core.checkpoint import CheckpointError, load_arrays, save_arrays
 from fleet.core.config import Config
 from fleet.core.config.compare import differences
 from fleet.core.config.load import load_config
@@ -19,18 +22,31 @@ from fleet.core.jsonl import read_jsonl
 from fleet.core.ledger_file import Ledger, resolve_outstanding
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import LearnerStore, Snapshot, SnapshotStore, learner_file
+from fleet.core.spec import Array
 from fleet.core.start import Origin
 
 _NETWORK = ("network.hidden", "network.activation", "network.share_trunk")
 
 
+class Teacher(NamedTuple):
+    """A policy of another run: all of a checkpoint's `file`, or of packed learners' what is in that `place` of it."""
+
+    file: Path
+    place: int | None
+
+
 @dataclass(frozen=True)
 class Beginning:
-    """How each learner comes to life (those not named: fresh), the world's snapshot, and the server's life."""
+    """How each learner comes to life (those not named: fresh), the world's snapshot, and the server's life.
+
+    `teachers`: of learners whose checkpoint has yet to be put together (`hand_over`), one policy per place in it; a
+    learner that isn't packed has one.
+    """
 
     origins: Mapping[int, tuple[Origin, str | None]] = field(default_factory=dict)
     snapshot: Path | None = None
     life: int = 0
+    teachers: Mapping[int, Sequence[Teacher]] = field(default_factory=dict)
 
 
 def newest_snapshot(directory: RunDirectory) -> Snapshot:
@@ -43,26 +59,61 @@ def newest_snapshot(directory: RunDirectory) -> Snapshot:
 
 
 def from_other_run(source: Path, config: Config) -> Beginning:
-    """Each learner starts from the policies in the newest snapshot of the run in `source`.
+    """Each robot starts from the policies in the newest snapshot of the run in `source`.
 
-    A learner takes over from the one that has its first robot there, counted round where that fleet is smaller. Raises
-    BadInput if there is no snapshot, or if its networks aren't of this run's shape.
+    A robot takes over from the same robot there, counted round where that fleet is smaller; robots that share weights
+    from their first one's. Raises BadInput if there is no snapshot, or if its networks aren't of this run's shape.
     """
     directory = RunDirectory.open(source)
     snapshot = newest_snapshot(directory)
     theirs = load_config(directory.config)
     assert theirs.world.robots is not None
     assert config.world.robots is not None
-    teacher = {robot: learner for learner, robots in enumerate(theirs.groups(theirs.world.robots)) for robot in robots}
-    origins: dict[int, tuple[Origin, str | None]] = {}
+    known = {
+        robot: Teacher(snapshot.folder / learner_file(learner), place if theirs.packed else None)
+        for learner, robots in enumerate(theirs.groups(theirs.world.robots))
+        for place, robot in enumerate(robots)
+    }
+    teachers: dict[int, list[Teacher]] = {}
     for learner, robots in enumerate(config.groups(config.world.robots)):
-        file = snapshot.folder / learner_file(teacher[robots[0] % theirs.world.robots])
-        if not file.exists():
-            raise CheckpointError(f"{file}: missing; learner {learner} has no policy to start from")
-        origins[learner] = ("init", str(file))
+        alone = robots if config.packed else robots[:1]
+        teachers[learner] = [known[robot % theirs.world.robots] for robot in alone]
+        for file, _ in teachers[learner]:
+            if not file.exists():
+                raise CheckpointError(f"{file}: missing; learner {learner} has no policy to start from")
     # one for all: the learners of a run have networks of one shape
     _check_networks(file, theirs, config)
-    return Beginning(origins)
+    if config.packed or theirs.packed:
+        return Beginning(teachers=teachers)
+    return Beginning({learner: ("init", str(teacher.file)) for learner, (teacher,) in teachers.items()})
+
+
+def hand_over(beginning: Beginning, config: Config, directory: RunDirectory) -> Beginning:
+    """The same with the checkpoints that learners start from written into the run's folder.
+
+    Raises CheckpointError if the disk doesn't take one.
+    """
+    origins = dict(beginning.origins)
+    files: dict[Path, dict[str, Array]] = {}
+    for learner, teachers in beginning.teachers.items():
+        named = dict.fromkeys(file for file, _ in teachers)
+        files = {file: files[file] if file in files else _networks(file) for file in named}
+        places = [_place(files[file], place) for file, place in teachers]
+        arrays = {name: np.stack([one[name] for one in places]) for name in places[0]} if config.packed else places[0]
+        target = directory.inherited / learner_file(learner)
+        target.parent.mkdir(exist_ok=True)
+        save_arrays(target, arrays, {})
+        origins[learner] = ("init", str(target))
+    return replace(beginning, origins=origins, teachers={})
+
+
+def _networks(file: Path) -> dict[str, Array]:
+    """What a start from other policies reads of a checkpoint: all but the optimizer's."""
+    return {name: array for name, array in load_arrays(file)[0].items() if not name.startswith("adam.")}
+
+
+def _place(arrays: Mapping[str, Array], place: int | None) -> Mapping[str, Array]:
+    return arrays if place is None else {name: array[place] for name, array in arrays.items()}
 
 
 def _check_networks(file: Path, theirs: Config, ours: Config) -> None:
@@ -78,7 +129,7 @@ def _check_networks(file: Path, theirs: Config, ours: Config) -> None:
             f'{file}: its network.observation_scaling is "{scaling}", so it has no running statistics to start from; '
             'allowed here are "none" and "range"'
         )
-    seen = load_arrays(file)[0]["actor.0.weight"].shape[0]
+    seen = load_arrays(file)[0]["actor.0.weight"].shape[-2]
     wanted, _ = observation_shape(ours.world, build_floor(ours.world))
     if seen != wanted:
         raise BadInput(

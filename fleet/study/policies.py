@@ -25,16 +25,20 @@ class Trained:
 
 
 def load_policies(directory: str | Path, snapshot: str = "newest") -> Trained:
-    """The policies in `snapshot` ("newest", "best" or a round). Raises BadInput if it isn't there or is damaged."""
+    """The policies in `snapshot` ("newest", "best" or a round), wherever they were trained.
+
+    Raises BadInput if it isn't there or is damaged.
+    """
     run = RunDirectory.open(Path(directory))
     config = load_config(run.config)
     chosen = SnapshotStore(run.snapshots).get(snapshot)
     spec = make_world(config.world).spec
     policy = StackedPolicy(spec, config.network)
+    here = config.model_copy(update={"learners": config.learners.model_copy(update={"device": "cpu"})})
     for learner, robots in enumerate(config.groups(spec.robots)):
         file = chosen.folder / learner_file(learner)
         if file.exists():
-            trained = build_learner(config, spec, learner)
+            trained = build_learner(here, spec, learner)
             trained.restore(*load_arrays(file))
             policy.load(robots, trained.weights())
     return Trained(config, spec, policy, chosen)

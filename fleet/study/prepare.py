@@ -12,15 +12,14 @@ from fleet.core.endpoints import check_wire
 from fleet.core.errors import BadInput
 from fleet.core.faults.resolve import resolve as resolve_plan
 from fleet.study.memory import Figures, require_memory
-
-_ACTIONS = 5
+from fleet.study.message_size import ACTIONS, require_messages
 
 
 def prepare(config: Config) -> Config:
     """The config with `[world]` filled in.
 
-    Raises BadInput if robots don't fit, groups are wrong, the fault plan can't be carried out, memory is short, or a
-    link would be open to strangers.
+    Raises BadInput if robots don't fit, groups are wrong, the fault plan can't be carried out, memory is short, a
+    message would be too large, or a link would be open to strangers.
     """
     floor = build_floor(config.world)
     resolved = settle(config, floor)
@@ -38,7 +37,9 @@ def prepare(config: Config) -> Config:
         parameters=_parameters(size, config.network),
         credit=config.run.credit,
         world_bytes=estimate_bytes(world, floor),
+        packed=config.packed,
     )
+    require_messages(config, size, itemsize)
     require_memory(figures, config.control.memory_limit_gb)
     check_wire(config.wire)
     return resolved
@@ -63,5 +64,5 @@ def settle(config: Config, floor: Floor | None = None) -> Config:
 def _parameters(observation: int, network: NetworkConfig) -> int:
     """Weights and biases of actor and critic, without importing torch into the supervisor to count them."""
     trunk = sum(inputs * outputs + outputs for inputs, outputs in pairwise((observation, *network.hidden)))
-    heads = (network.hidden[-1] + 1) * (_ACTIONS + 1)
+    heads = (network.hidden[-1] + 1) * (ACTIONS + 1)
     return (trunk if network.share_trunk else 2 * trunk) + heads

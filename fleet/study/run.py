@@ -21,10 +21,17 @@ from fleet.core.endpoints import check_ports
 from fleet.core.errors import BadInput
 from fleet.core.faults.resolve import resolve as resolve_plan
 from fleet.core.files import write_atomic
-from fleet.core.platform import require_linux
+from fleet.core.platform import require_device, require_linux
 from fleet.core.rundir import RunDirectory
 from fleet.study.cost.cost import check_baseline, write_cost
-from fleet.study.origin import Beginning, check_rounds_left, from_other_run, from_own_snapshot, newest_snapshot
+from fleet.study.origin import (
+    Beginning,
+    check_rounds_left,
+    from_other_run,
+    from_own_snapshot,
+    hand_over,
+    newest_snapshot,
+)
 from fleet.study.prepare import prepare
 
 OnStatus = Callable[[Status], None]
@@ -55,6 +62,7 @@ def run(
     started, and leaves nothing running.
     """
     require_linux()
+    require_device(config.learners.device)
     config = prepare(config)
     _check_breakable(config, single_process)
     if not single_process:
@@ -64,6 +72,7 @@ def run(
     beginning = Beginning() if init_from is None else from_other_run(Path(init_from), config)
     folder = new_folder(config.run.name) if out is None else Path(out)
     with RunDirectory.create(folder, to_toml(config), sys.argv) as directory:
+        beginning = hand_over(beginning, config, directory)
         return _train(directory, config, beginning, single_process, baseline, on_status)
 
 
@@ -98,6 +107,7 @@ def resume(
     saved = load_config(directory.config)
     config = prepare(config or saved)
     check_resume(saved, config)
+    require_device(config.learners.device)
     _check_breakable(config, single_process)
     if baseline is not None:
         check_baseline(config, baseline)

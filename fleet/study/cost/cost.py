@@ -138,7 +138,7 @@ def check_baseline(config: Config, baseline: str | Path) -> None:
     theirs = load_config(directory.config)
     if theirs.faults.fault or theirs.faults.rates is not None:
         raise BadInput(f"--baseline {baseline}: that run has a fault plan of its own; allowed are runs without")
-    heads = ("run.seed", "run.pacing", "world.", "network.", "learner.", "mapping")
+    heads = ("run.seed", "run.pacing", "world.", "network.", "learner.", "learners.", "mapping")
     wrong = [item for item in differences(theirs, config) if item.key.startswith(heads)]
     if wrong:
         said = "; ".join(f"{item.key} is {item.saved} there, {item.wanted} here" for item in wrong)

@@ -153,7 +153,7 @@ class Part:
         events = checks.events_of(directory)
         self.seen.broken += [
             *checks.ledger_at_end(directory),
-            *checks.checkpoints(directory, config.world.robots or 0),
+            *checks.checkpoints(directory, len(config.groups(config.world.robots or 0))),
             *checks.leftovers(directory, self._sockets),
             *checks.budget(events, config),
             *checks.order(events),
