@@ -3,7 +3,7 @@ import json
 import pytest
 
 from fleet.commands.main import main
-from fleet.core.config.load import load_config, load_plan, shipped_plans
+from fleet.core.config.load import load_config, load_plan, shipped_configs, shipped_plans
 from fleet.core.config.write import to_toml
 from fleet.core.faults.kinds import KINDS
 from fleet.core.faults.resolve import resolve
@@ -118,3 +118,15 @@ def test_bad_input_is_one_message_and_2_and_leaves_nothing(arguments, said, plan
     assert said in err
     assert out == ""
     assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_a_process_of_several_robots_is_named_by_all_of_them(tmp_path, capsys):
+    stalled = '[[fault]]\nkind = "offline"\nbody = "stalled"\nrobots = [5]\nround = 1\nrounds = 1\n'
+    (tmp_path / "plan.toml").write_text(PLAN + stalled)
+    demo = shipped_configs()["demo"].read_text()
+    (tmp_path / "packed.toml").write_text(demo + "\n[learners]\nper_process = 3\n")
+    assert main(["faults", str(tmp_path / "plan.toml"), "--config", str(tmp_path / "packed.toml")]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "0 before round 1 offline robot 5 for 1 round body stalled" in lines
+    assert "1 round 3 kill robots 0 1 2 for 2 rounds body towed" in lines
+    assert [line for line in lines if "██" in line] == [f"{robot} ···██··" for robot in (0, 1, 2)]

@@ -1,5 +1,6 @@
 """The snapshots that the environment server takes, in the middle of what the learners do."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from actors.stacked import StackedPolicy
 from env_server import snapshot
 from env_server.collect import Collector
-from env_server.snapshot import restore_world, take_snapshot
+from env_server.snapshot import load_last, restore_world, take_snapshot
 from env_server.worlds import make_world
 from fleet.core.checkpoint import CheckpointError
 from fleet.core.config import Config
@@ -73,3 +74,19 @@ def test_a_checkpoint_that_cannot_be_linked_for_another_reason_is_one(
     monkeypatch.setattr(snapshot, "link_into", full)
     with pytest.raises(CheckpointError, match="no space"):
         take_snapshot(directory, CONFIG, 20, collector, {0: 1}, 160, {})
+
+
+def test_robots_of_a_silent_pack_act_with_their_own_part_of_its_last_checkpoint(directory: RunDirectory) -> None:
+    spec = replace(make_world(CONFIG.world).spec, robots=3)
+    made, wanted = (StackedPolicy(spec, CONFIG.network) for _ in range(2))
+    rng = np.random.default_rng(0)
+    seen = spec.observation_size
+    shapes: dict[str, tuple[int, ...]] = {"actor.0.weight": (seen, 4), "actor.0.bias": (4,), "obs.mean": (seen,)}
+    shapes |= {"actor.1.weight": (4, spec.actions), "actor.1.bias": (spec.actions,), "obs.scale": (seen,)}
+    arrays = {name: rng.normal(size=(2, *shape)).astype(np.float32) for name, shape in shapes.items()}
+    LearnerStore(directory.learner(0)).save(1, {**arrays, "adam.m": np.zeros((2, 9), np.float32)}, {"version": 1})
+    load_last(directory, [0], ((0, 1), (2,)), made)
+    for robot in (0, 1):
+        wanted.load([robot], {name: array[robot] for name, array in arrays.items()})
+    obs, drawn = rng.normal(size=(3, 2, seen)), rng.random((3, 2))
+    np.testing.assert_array_equal(made.act(obs, drawn)[1], wanted.act(obs, drawn)[1])
