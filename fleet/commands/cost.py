@@ -1,6 +1,6 @@
 """What faults cost a run, as the tables at the end of `fleet run`: from "cost" of its summary.json."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleet.commands.screen import MISSING, number, print_table
@@ -63,8 +63,12 @@ def _whom(fault: Mapping[str, Any]) -> str:
     if not robots:
         return str(fault["process"])
     if len(robots) > 3:
-        return f"{len(robots)} robots"
+        return f"robots {robots[0]} to {robots[-1]}" if _in_a_row(robots) else f"{len(robots)} robots"
     return f"robot{'s' if len(robots) > 1 else ''} {', '.join(map(str, robots))}"
+
+
+def _in_a_row(robots: Sequence[int]) -> bool:
+    return list(robots) == list(range(robots[0], robots[0] + len(robots)))
 
 
 def _times(fault: Mapping[str, Any]) -> tuple[str, str, str]:

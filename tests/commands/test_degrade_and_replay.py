@@ -119,6 +119,15 @@ def test_the_cost_of_one_fault(capsys):
     assert rows[3][:8] == ["learner_died", "robot", "1", "4", "0.000", "0.250", "failed", "1,280"]
 
 
+@pytest.mark.parametrize(
+    ("robots", "said"),
+    [(list(range(20, 40)), "robots 20 to 39"), ([1, 2, 3, 5], "4 robots"), ([4, 5], "robots 4, 5")],
+)
+def test_the_robots_of_a_process_are_named(robots, said, capsys):
+    print_cost(cost(fault(robots=robots)))
+    assert " ".join(capsys.readouterr().out.splitlines()[2].split()).startswith(f"kill 0 {said} ")
+
+
 def test_the_tables_of_the_cost_fit_a_terminal_of_100_columns(capsys):
     """Broken by one table for all of it."""
     wide = {"kind": "illegal_action", "number": 1003, "robots": [97, 98, 99], "withheld": 1_234_567, "recover": 6543.2}
