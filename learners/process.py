@@ -7,6 +7,7 @@ When to say what is answering.py's to decide; what it does to itself under a fau
 
 import logging
 import sys
+from collections import deque
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
@@ -22,7 +23,9 @@ from fleet.core.config.load import load_config
 from fleet.core.counters import Counters
 from fleet.core.data_channel import DataClient
 from fleet.core.faults.resolve import resolve
+from fleet.core.gate import Gate
 from fleet.core.messages import Event, Inject, Message, Rollout, Stop, Welcome
+from fleet.core.platform import usable_cores
 from fleet.core.pulse import Pulse
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import LearnerStore
@@ -68,6 +71,8 @@ class LearnerProcess:
         self._poller = zmq.Poller()
         self._poller.register(self._data.socket, zmq.POLLIN)
         self._poller.register(self._pulse.wakeup_fd, zmq.POLLIN)
+        self._gate = open_gate(start, config)
+        self._waiting: deque[Rollout] = deque()
         self._stopping = self._unsaved = False
 
     def run(self) -> None:
@@ -84,12 +89,16 @@ class LearnerProcess:
             while not self._stopping:
                 for message in self._listen():
                     if isinstance(message, Rollout):
-                        self._learn(learner, message)
+                        self._waiting.append(message)
                     elif isinstance(message, Welcome):
                         self._answer(learner, message)
+                if self._waiting and (self._gate is None or self._gate.enter()):
+                    self._learn(learner, self._waiting.popleft())
                 if self._sabotage.must_save:  # told of it while no rollouts come, since its robots' bodies are off
                     self._save(learner, learner.version)
         finally:
+            if self._gate is not None:
+                self._gate.close()
             self._pulse.close()
             self._data.close()
 
@@ -104,6 +113,7 @@ class LearnerProcess:
         """Publish the first policy of a server life, or the last one again if the server doesn't have it."""
         answer = self._answering.answer(welcome, monotonic())
         if answer is Answer.ENTER:
+            self._waiting.clear()  # they are another life's, which counts them as lost
             learner.version = self._answering.enter(welcome, learner.version)
             self._publish(learner, (), {})
         elif answer is Answer.REPEAT:
@@ -112,6 +122,8 @@ class LearnerProcess:
     def _learn(self, learner: Learner, rollout: Rollout) -> None:
         self._sabotage.at_rollout(rollout.round, monotonic())
         diagnostics = learner.update(rollout.batch, self._sabotage.ticker(self._pulse.tick))
+        if self._gate is not None:
+            self._gate.leave()
         self._save(learner, rollout.round + 1)
         self._publish(learner, (rollout.seq,), diagnostics)
         self._pulse.tick()
@@ -137,9 +149,16 @@ class LearnerProcess:
         self._data.send(self._answering.policy(learner.version, rollouts, weights, diagnostics, monotonic()))
 
     def _listen(self) -> list[Message]:
-        """What the server sent, once something has come; nothing once a stop has, since nobody waits for an answer."""
+        """What the server sent, once something has come; nothing once a stop has, since nobody waits for an answer.
+
+        With a rollout in hand it is the gate that is waited for.
+        """
         self._pulse.working = False
-        self._poller.poll(ceil(1000.0 * max(0.0, self._patience())))
+        patience = max(0.0, self._patience())
+        if self._waiting and self._gate is not None:
+            self._gate.wait((self._pulse.wakeup_fd, self._data.socket.fileno()), patience)
+        else:
+            self._poller.poll(ceil(1000.0 * patience))
         self._pulse.working = True
         messages = self._data.receive(0.0)
         self._data.greet_if_due()
@@ -164,6 +183,19 @@ def make_sabotage(
     plan = [strike for strike in resolve(config) if strike.learner == start.learner]
     new = start.incarnation == 0 and start.origin in ("fresh", "init")
     return Sabotage(start.run, start.name, plan, weather, pulse, reconnect, new=new)
+
+
+def open_gate(start: LearnerStart, config: Config) -> Gate | None:
+    """The run's gate; None if there is none, or never more learner processes than may compute at once."""
+    assert config.world.robots is not None
+    slots = config.learners.at_once or usable_cores()
+    if start.gate is None or len(config.groups(config.world.robots)) <= slots:
+        return None
+    try:
+        return Gate(Path(start.gate), slots)
+    except OSError as error:
+        log.warning("computes without waiting for others: no gate can be made in %s: %s", start.gate, error)
+        return None
 
 
 def load_checkpoint(start: LearnerStart) -> tuple[dict[str, Array], Meta] | None:

@@ -34,6 +34,8 @@ class LearnerStart:
     checkpoint: str | None = None
     doomed: bool = False
     """A planned fault: its constructor raises."""
+    gate: str | None = None
+    """The folder of the gate that it waits at before it computes; unset: it doesn't wait."""
 
     @property
     def name(self) -> str:

@@ -89,7 +89,10 @@ class Starts:
         assert child.learner is not None
         incarnation = (child.learner, child.incarnation)
         doomed = child.injury is not None and child.injury.doomed > 0
-        start = LearnerStart(*self._run(), *incarnation, *self._endpoints(), child.origin, child.checkpoint, doomed)
+        gate = str(self.directory.private_dir() / "gate")
+        start = LearnerStart(
+            *self._run(), *incarnation, *self._endpoints(), child.origin, child.checkpoint, doomed, gate
+        )
         return write_start(start)
 
     def first(self, learner: int) -> tuple[Origin, str | None]:

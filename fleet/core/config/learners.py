@@ -14,3 +14,6 @@ class LearnersConfig(Table):
     device: str = Field(
         "cpu", pattern=r"^(cpu|cuda(:(0|[1-9][0-9]?))?)$", description='Where they learn: "cpu", "cuda" or "cuda:1".'
     )
+    at_once: int | None = Field(
+        None, ge=1, description="Learner processes that compute at once; the others wait. Unset: the usable cores."
+    )

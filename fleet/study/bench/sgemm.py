@@ -11,6 +11,7 @@ import time
 from contextlib import ExitStack
 
 from fleet.core.errors import FleetError
+from fleet.core.platform import usable_cores
 
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
@@ -32,11 +33,6 @@ def sgemm_rate(processes: int | None = None, size: int = 1024, seconds: float = 
             process.stdin.write("go\n")
             process.stdin.flush()
         return sum(float(_line(process)) for process in running)
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0))
 
 
 def multiply(size: int, seconds: float) -> float:

@@ -20,9 +20,9 @@ from fleet.core.config import Config
 from fleet.core.config.load import load_config
 from fleet.core.errors import FleetError
 from fleet.core.jsonl import read_jsonl
-from fleet.core.platform import total_memory
+from fleet.core.platform import total_memory, usable_cores
 from fleet.study.bench.bench import Measured, Row
-from fleet.study.bench.sgemm import sgemm_rate, usable_cores
+from fleet.study.bench.sgemm import sgemm_rate
 from fleet.study.prepare import prepare
 from fleet.study.run import run
 from learners.network import ActorCritic
