@@ -7,6 +7,7 @@ from fleet.core.spec import WorldSpec
 from learners.ippo import Ippo
 from learners.packed import Packed, one_by_one
 from learners.protocol import Learner, LearnerError
+from learners.room import Room
 from learners.stacked import OnDevice, Stacked
 
 
@@ -20,7 +21,8 @@ def build_learner(config: Config, spec: WorldSpec, learner: int) -> Learner:
     device = config.learners.device
     _require(device)
     if config.packed:
-        members = {robot: Ippo(config, spec, robot) for robot in config.groups(spec.robots)[learner]}
+        room = Room()
+        members = {robot: Ippo(config, spec, robot, room) for robot in config.groups(spec.robots)[learner]}
         return Packed(members, spec, one_by_one if device == "cpu" else Stacked(device))
     if device == "cpu":
         return Ippo(config, spec, learner)

@@ -15,6 +15,7 @@ from learners.compiled.descent import CompiledDescent, applies
 from learners.network import ActorCritic
 from learners.normalize import Normalizer
 from learners.protocol import F32
+from learners.room import Room
 
 
 class Descent(Protocol):
@@ -39,9 +40,15 @@ class Descent(Protocol):
 
 
 def make_descent(
-    config: Config, spec: WorldSpec, network: ActorCritic, parameters: Tensor, adam: Adam, normalizer: Normalizer
+    config: Config,
+    spec: WorldSpec,
+    network: ActorCritic,
+    parameters: Tensor,
+    adam: Adam,
+    normalizer: Normalizer,
+    room: Room,
 ) -> Descent:
     """The compiled steps where they apply, unless the config says `learner.update = "autograd"`; else autograd's."""
     if config.learner.update == "auto" and applies(config.network, spec):
-        return CompiledDescent(config, spec, parameters, adam, normalizer)
+        return CompiledDescent(config, spec, parameters, adam, normalizer, room)
     return AutogradDescent(config.learner, network, parameters, adam, normalizer)

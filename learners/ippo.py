@@ -23,6 +23,7 @@ from learners.normalize import Normalizer
 from learners.protocol import F32, LearnerError, Meta, Tick, WrongWeights, expect
 from learners.returns import gae
 from learners.rollouts import check, owned
+from learners.room import Room
 from learners.schedule import learning_rate
 
 
@@ -36,9 +37,9 @@ class Inside(NamedTuple):
 
 
 class Ippo:
-    """One learner. `parameters` is the flat vector of actor and critic."""
+    """One learner. `parameters` is the flat vector of actor and critic; `room` is shared by learners that take turns."""
 
-    def __init__(self, config: Config, spec: WorldSpec, learner: int) -> None:
+    def __init__(self, config: Config, spec: WorldSpec, learner: int, room: Room | None = None) -> None:
         self.settings = config.learner
         self.version = 0
         self._spec, self._learner, self._seed = spec, learner, config.run.seed
@@ -47,7 +48,8 @@ class Ippo:
         self.parameters = initial_parameters(self._network.shapes, seeds.stream(config.run.seed, "init", learner))
         self._adam = Adam(self.parameters.numel(), config.learner.adam_eps)
         self._normalizer = Normalizer(config.network.observation_scaling, spec.bound)
-        self._descent = make_descent(config, spec, self._network, self.parameters, self._adam, self._normalizer)
+        inside = (self._network, self.parameters, self._adam, self._normalizer)
+        self._descent = make_descent(config, spec, *inside, Room() if room is None else room)
 
     def update(self, rollout: RolloutBatch, tick: Tick | None = None) -> dict[str, float]:
         """`epochs` passes over one rollout. See `Learner.update`; the diagnostics are means over gradient steps."""

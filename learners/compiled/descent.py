@@ -17,6 +17,7 @@ from learners.compiled.mlp import Network
 from learners.compiled.ppo import Networks, Observations, Samples, Settings, step, values
 from learners.normalize import Normalizer
 from learners.protocol import F32
+from learners.room import Room
 
 BLOCK = 128
 """Rows at a time. Measured: activations of 64-64 networks stay in the core's second-level cache, and the products are
@@ -34,12 +35,14 @@ def applies(network: NetworkConfig, spec: WorldSpec) -> bool:
 class CompiledDescent:
     """See `Descent`. `parameters` (P,) and `adam` are moved in place: they must stay where they are in memory."""
 
-    def __init__(self, config: Config, spec: WorldSpec, parameters: Tensor, adam: Adam, normalizer: Normalizer) -> None:
+    def __init__(
+        self, config: Config, spec: WorldSpec, parameters: Tensor, adam: Adam, normalizer: Normalizer, room: Room
+    ) -> None:
         self._adam, self._normalizer = adam, normalizer
         self._m, self._v = adam.m.numpy(), adam.v.numpy()
-        self._nets = _networks(config.network, spec, parameters)
+        self._room = room
+        self._nets = _networks(config.network, spec, parameters, room)
         self._settings = _settings(config, adam)
-        self._kept = _room(0, torch.uint8)
         self._seen: Observations
         self._samples: Samples
         self._per_robot = self._last_obs = 0
@@ -49,8 +52,8 @@ class CompiledDescent:
 
     def values(self, rollout: RolloutBatch) -> tuple[F32, F32]:
         """See `Descent.values`."""
-        final_values = self._evaluate(self._observations(rollout.final_obs), len(rollout.final_obs))
-        self._seen = self._observations(rollout.obs, keep=True)
+        final_values = self._evaluate(self._observations("final_obs", rollout.final_obs), len(rollout.final_obs))
+        self._seen = self._observations("obs", rollout.obs)
         return self._evaluate(self._seen, rollout.obs[..., 0].size).reshape(rollout.obs.shape[:3]), final_values
 
     def begin(self, rollout: RolloutBatch, values: F32, advantages: F32, returns: F32) -> None:
@@ -75,29 +78,26 @@ class CompiledDescent:
 
     def _evaluate(self, seen: Observations, count: int) -> F32:
         rows = np.arange(count)
-        out: F32 = _room(count)
+        out: F32 = np.empty(count, np.float32)
         if self._values is None:
             self._values = entry_point(values, self._nets, seen, rows, out)
         self._values(self._nets, seen, rows, out)
         return out
 
-    def _observations(self, obs: Array, keep: bool = False) -> Observations:
-        """A copy of `obs` (..., D); `keep`: in room that the next one to be kept overwrites."""
+    def _observations(self, name: str, obs: Array) -> Observations:
+        """A copy of `obs` (..., D), until the next of that name."""
         dtype = obs.dtype if obs.dtype in _DTYPES else np.dtype(np.float32)
-        size = obs.size * dtype.itemsize
-        room = self._kept if keep and self._kept.size == size else _room(size, torch.uint8)
+        room = self._room.take(name, obs.size * dtype.itemsize, torch.uint8)
         room.view(dtype)[:] = obs.reshape(-1)
-        if keep:
-            self._kept = room
         int8, int16, float32 = ((room if kind == dtype else room[:0]).view(kind) for kind in _DTYPES)
         return Observations(int8, int16, float32, self._normalizer.mean, self._normalizer.scale)
 
 
-def _networks(config: NetworkConfig, spec: WorldSpec, parameters: Tensor) -> Networks:
+def _networks(config: NetworkConfig, spec: WorldSpec, parameters: Tensor, room: Room) -> Networks:
     size, hidden = spec.observation_size, config.hidden
     rows = 1 + 2 * len(hidden)
     strides = [_LINE * (units // _LINE + 1) for units in (size, *hidden)]  # with room for the ones
-    inputs = _room((rows, BLOCK * max(strides)))
+    inputs = room.take("inputs", (rows, BLOCK * max(strides)))
     actor = _network((size, *hidden, spec.actions), strides, 0, 1)
     actor_size = sum((i + 1) * o for i, o in pairwise(actor.sizes.tolist()))
     critic = _network((size, *hidden, 1), strides, actor_size, 1 + len(hidden))
@@ -106,15 +106,15 @@ def _networks(config: NetworkConfig, spec: WorldSpec, parameters: Tensor) -> Net
             inputs[row, units : BLOCK * stride : stride] = 1.0
     return Networks(
         flat=parameters.numpy(),
-        gradient=_room(parameters.numel()),
+        gradient=room.take("gradient", parameters.numel()),
         actor=actor,
         critic=critic,
         is_tanh=config.activation == "tanh",
         block=BLOCK,
         inputs=inputs,
-        logits=_room(BLOCK * spec.actions),
-        values=_room(BLOCK),
-        room=_room((2, BLOCK * max(hidden))),
+        logits=room.take("logits", BLOCK * spec.actions),
+        values=room.take("values", BLOCK),
+        room=room.take("below", (2, BLOCK * max(hidden))),
     )
 
 
@@ -143,8 +143,3 @@ def _settings(config: Config, adam: Adam) -> Settings:
 
 def _flat(array: Array, dtype: type[np.generic]) -> Array:
     return np.array(array, dtype, order="C").reshape(-1)
-
-
-def _room(shape: int | tuple[int, ...], dtype: torch.dtype = torch.float32) -> Any:
-    """Zeros, aligned to cache lines as torch aligns its memory."""
-    return torch.zeros(shape, dtype=dtype).numpy()
