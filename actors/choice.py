@@ -3,24 +3,17 @@
 import numpy as np
 import numpy.typing as npt
 
+from actors.kernels import sample
+
 F32 = npt.NDArray[np.float32]
 Actions = npt.NDArray[np.uint8]
 
 
 def sampled(logits: F32, uniforms: npt.NDArray[np.floating]) -> tuple[Actions, F32]:
-    """Actions (N, E) and their log-probabilities (N, E), from logits (N, E, A) and uniforms (N, E) in [0, 1).
-
-    Inverse CDF: action a is taken when the uniform lies in [P(< a), P(<= a)).
-    """
-    by_action = np.moveaxis(logits, 2, 0).copy()  # (A, N, E): whole arrays per operation, not rows of A
-    by_action -= by_action.max(0)
-    cumulative = np.exp(by_action)
-    for action in range(1, len(cumulative)):
-        cumulative[action] += cumulative[action - 1]
-    total = cumulative[-1]
-    actions = np.count_nonzero(uniforms.astype(np.float32, copy=False) * total >= cumulative[:-1], axis=0)
-    chosen = np.take_along_axis(by_action, actions[None], axis=0)[0]
-    return actions.astype(np.uint8), chosen - np.log(total)
+    """Actions (N, E) and their log-probabilities (N, E), from logits (N, E, A) and uniforms (N, E) in [0, 1)."""
+    actions, log_probs = np.empty(uniforms.shape, np.uint8), np.empty(uniforms.shape, np.float32)
+    sample(np.ascontiguousarray(logits), np.ascontiguousarray(uniforms, np.float32), actions, log_probs)
+    return actions, log_probs
 
 
 def likeliest(logits: F32) -> Actions:

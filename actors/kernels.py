@@ -3,6 +3,7 @@
 Elementwise with no reduction, so a number comes out the same wherever it stands in the array.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +51,27 @@ def bias_relu(products: F32, bias: F32) -> None:
     """Products (N, E, H) := max(products + bias (N, 1, H), 0)."""
     products += bias
     np.maximum(products, 0, out=products)
+
+
+@compiled
+def sample(logits: F32, uniforms: F32, actions: npt.NDArray[np.uint8], log_probs: F32) -> None:
+    """Actions and their log-probabilities, both (N, E), from logits (N, E, A) and uniforms (N, E) in [0, 1).
+
+    Inverse CDF: action a is taken when the uniform lies in [P(< a), P(<= a)).
+    """
+    robots, worlds, count = logits.shape
+    for n in range(robots):
+        for e in range(worlds):
+            z = logits[n, e]
+            top = z[0]
+            for a in range(1, count):
+                top = max(top, z[a])
+            total = np.float32(0.0)
+            for a in range(count):
+                total += math.exp(z[a] - top)
+            wanted, below, action = uniforms[n, e] * total, np.float32(0.0), -1
+            while action < count - 1 and wanted >= below:
+                action += 1
+                below += math.exp(z[action] - top)
+            actions[n, e] = action
+            log_probs[n, e] = z[action] - top - np.float32(math.log(total))

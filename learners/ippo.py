@@ -37,7 +37,7 @@ class Inside(NamedTuple):
 
 
 class Ippo:
-    """One learner. `parameters` is the flat vector of actor and critic; `room` is shared by learners that take turns."""
+    """One learner. `parameters` is the flat vector of actor and critic. Learners that take turns may share `room`."""
 
     def __init__(self, config: Config, spec: WorldSpec, learner: int, room: Room | None = None) -> None:
         self.settings = config.learner
