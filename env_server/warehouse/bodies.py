@@ -23,7 +23,7 @@ def set_body(state: State, layout: Layout, dispatch: Dispatch, n: int, body: int
     state.body[n] = body
     if body == ONLINE and layout.dispatched:
         for e in range(state.cell.shape[0]):
-            hand_out(s, d, e)
+            hand_out(s, d, f, e)
 
 
 @compiled

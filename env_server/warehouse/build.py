@@ -1,11 +1,12 @@
 """From a floor and a resolved `[world]` table to the arrays that the kernel works on."""
 
 import numpy as np
+import numpy.typing as npt
 
 from env_server.warehouse.dispatch import Dispatch, make_dispatch
-from env_server.warehouse.distance import make_distances
+from env_server.warehouse.distance import make_distances, neighbours_of
 from env_server.warehouse.floor import Floor
-from env_server.warehouse.observe import padded_cells
+from env_server.warehouse.observe import GUARD, look_bytes
 from env_server.warehouse.state import NO_LEG, NOTHING, Layout, Scratch, State
 from fleet.core.config.world import WorldConfig
 
@@ -16,11 +17,18 @@ DISPATCHES = ("off", "random", "nearest", "matching")
 def make_layout(floor: Floor, config: WorldConfig) -> Layout:
     """The kernel's view of `floor` under the rules of `config` (resolved)."""
     assert config.reward is not None
+    row, column = (axis.reshape(-1).astype(np.int32) for axis in np.indices(floor.blocked.shape))
+    sight, wide = config.sensor_range, floor.width + 2 * config.sensor_range
     return Layout(
         height=floor.height,
         width=floor.width,
-        sight=config.sensor_range,
+        sight=sight,
         blocked=floor.blocked.reshape(-1).astype(np.uint8),
+        ahead=_ahead(floor),
+        seen_at=GUARD + (row + sight) * wide + column + sight,
+        columns_at=GUARD + column * floor.height + row,
+        row=row,
+        column=column,
         highway=floor.highway.reshape(-1).astype(np.uint8),
         goals=np.ascontiguousarray(floor.goals, np.int32),
         slots=np.ascontiguousarray(floor.shelves, np.int32),
@@ -31,9 +39,15 @@ def make_layout(floor: Floor, config: WorldConfig) -> Layout:
     )
 
 
+def _ahead(floor: Floor) -> npt.NDArray[np.int32]:
+    neighbours = neighbours_of(floor.blocked)
+    return np.where(neighbours == NOTHING, np.arange(floor.cells, dtype=np.int32)[:, None], neighbours)
+
+
 def make_state(layout: Layout, copies: int, robots: int, queue: int) -> State:
     """Arrays for E `copies` of N `robots`, all online; nothing is placed yet."""
     cells, shelves = layout.blocked.size, layout.slots.size
+    columns = cells + 2 * GUARD if layout.dispatched else 0
     return State(
         cell=np.full((copies, robots), NOTHING, np.int32),
         heading=np.zeros((copies, robots), np.uint8),
@@ -56,22 +70,25 @@ def make_state(layout: Layout, copies: int, robots: int, queue: int) -> State:
         standing=np.full((copies, cells), NOTHING, np.int32),
         robot_at=np.full((copies, cells), NOTHING, np.int32),
         requested=np.zeros((copies, shelves), np.uint8),
-        look=np.zeros((copies, padded_cells(layout)), np.uint8),
+        look=np.zeros((copies, look_bytes(layout.height, layout.width, layout.sight)), np.uint8),
+        columns=np.zeros((copies, columns), np.uint8),
         illegal=np.zeros((copies, robots), np.int64),
     )
 
 
-def make_scratch(layout: Layout, robots: int, queue: int) -> Scratch:
+def make_scratch(layout: Layout, robots: int) -> Scratch:
     """Working space for one copy."""
     return Scratch(
+        asks=np.zeros(robots, np.int32),
+        going=np.zeros(robots, np.int32),
         goes=np.zeros(robots, np.uint8),
-        moves=np.zeros(robots, np.uint8),
+        movers=np.zeros(robots, np.int32),
+        taken=np.zeros(robots, np.uint8),
         target=np.zeros(robots, np.int32),
         waiting=np.zeros(robots, np.int32),
         depth=np.zeros(robots, np.int32),
         entrant=np.full(layout.blocked.size, NOTHING, np.int32),
         before=np.zeros(robots, np.int32),
-        asked=np.zeros(queue, np.int32),
         actions=np.zeros(robots, np.uint8),
         rewards=np.zeros(robots, np.float32),
     )
@@ -95,6 +112,7 @@ def make_orders(floor: Floor, layout: Layout, config: WorldConfig) -> Dispatch:
         shelves=layout.slots.size,
         goals=layout.goals,
         service=np.ascontiguousarray(floor.service, np.int32),
+        walled=bool(floor.blocked.any()),
         distances=make_distances(floor.blocked, floor.highway, targets=_targets(floor, layout), in_use=copies * robots),
     )
 

@@ -13,6 +13,9 @@ from env_server.warehouse.distance import U16, Distances, nearest_of
 from env_server.warehouse.state import I32, NOTHING, U8
 
 OFF, RANDOM, NEAREST, MATCHING = 0, 1, 2, 3  # config world.dispatch, in its order
+# Bits of a robot's `sign`; the lowest four say for each side whether the next cell there is nearer to its target.
+LOADED_SIGN, RETURNING_SIGN, ORDERED_SIGN = 16, 32, 64
+SIGHT = 8  # cells that a robot sees ahead; as long as the usual aisle between two crossings
 
 
 class Dispatch(NamedTuple):
@@ -27,6 +30,11 @@ class Dispatch(NamedTuple):
     service: I32  # (K,) cells; empty where shelves are carried
     nearest_goal: I32  # (cells,) goal number
     field_of: I32  # (E, N) field each robot is on its way by, NOTHING without a leg
+    target: I32  # (E, N) cell each robot is on its way to, NOTHING without a leg
+    left: U16  # (E, N) steps there from where the robot is, by its field
+    sign: U8  # (E, N) what others see of a robot's leg and load; see legs.py
+    reach: U8  # (cells, 4) how many cells, SIGHT at most, one could drive straight on with nothing on the floor
+    walled: bool  # whether any cell of the floor is blocked
     taken: U8  # (max(S, K),) scratch: no robot may be sent there
     idle: I32  # (N,) scratch: robots without an order
     open: I32  # (Q,) scratch: requests without a robot
@@ -47,6 +55,7 @@ def make_dispatch(
     shelves: int,
     goals: I32,
     service: I32,
+    walled: bool,
     distances: Distances,
 ) -> Dispatch:
     """Dispatch for E `copies` of a floor with S `shelves`, or none and `service` points. Fields start unheld."""
@@ -61,6 +70,11 @@ def make_dispatch(
         service=service,
         nearest_goal=nearest_of(distances, goals),
         field_of=np.full((copies, robots), NOTHING, np.int32),
+        target=np.full((copies, robots), NOTHING, np.int32),
+        left=np.zeros((copies, robots), np.uint16),
+        sign=np.zeros((copies, robots), np.uint8),
+        reach=_reach(distances.neighbours),
+        walled=walled,
         taken=np.zeros(max(shelves, service.size), np.uint8),
         idle=np.zeros(robots, np.int32),
         open=np.zeros(queue, np.int32),
@@ -68,3 +82,10 @@ def make_dispatch(
         table=make_table(robots, queue),
         distances=distances,
     )
+
+
+def _reach(neighbours: I32) -> U8:
+    reach = np.zeros(neighbours.shape, np.uint8)
+    for _ in range(SIGHT):
+        reach = np.where(neighbours == NOTHING, 0, 1 + np.take_along_axis(reach, neighbours, axis=0)).astype(np.uint8)
+    return reach

@@ -59,7 +59,7 @@ def make_distances(
     cells = blocked.size
     room = capacity(cells, targets, in_use, bound)
     return Distances(
-        neighbours=_neighbours(blocked),
+        neighbours=neighbours_of(blocked),
         highway=highway.reshape(-1).astype(np.uint8),
         fields=np.zeros((room, cells), np.uint16),
         field_of=np.full((2, cells), NOTHING, np.int32),
@@ -72,7 +72,8 @@ def make_distances(
     )
 
 
-def _neighbours(blocked: npt.NDArray[np.bool_]) -> I32:
+def neighbours_of(blocked: npt.NDArray[np.bool_]) -> I32:
+    """The cells up, down, left and right of each, int32 (cells, 4); NOTHING over the edge or where blocked."""
     numbers = np.arange(blocked.size, dtype=np.int32).reshape(blocked.shape)
     walled = np.pad(np.where(blocked, np.int32(NOTHING), numbers), 1, constant_values=NOTHING)
     sides = [walled[:-2, 1:-1], walled[2:, 1:-1], walled[1:-1, :-2], walled[1:-1, 2:]]

@@ -24,7 +24,7 @@ def start_episode(state: State, layout: Layout, dispatch: Dispatch, e: int) -> N
         draw_queue(state, dispatch, e)
     derive(state, layout, e)
     if layout.dispatched:
-        begin(state, dispatch, e)
+        begin(state, dispatch, layout, e)
 
 
 @compiled

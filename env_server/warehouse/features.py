@@ -24,24 +24,25 @@ single lane a robot that looks one cell ahead sees the other one when it is too 
 import numpy as np
 import numpy.typing as npt
 
+from env_server.warehouse.blocks import BLOCK, eight_bytes, zero_bytes_first, zero_bytes_last
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import Dispatch
+from env_server.warehouse.dispatch import LOADED_SIGN, ORDERED_SIGN, RETURNING_SIGN, SIGHT, Dispatch
+from env_server.warehouse.observe import ROBOT_BITS, SHELF_BIT
 from env_server.warehouse.state import (
-    DELIVER,
     DOWN,
     FETCH,
     I32,
     LEFT,
-    NO_LEG,
     NOTHING,
     ONLINE,
     RETURN,
     RIGHT,
+    U8,
     UP,
+    Layout,
     State,
 )
 
-SIGHT = 8  # cells; as long as the usual aisle between two crossings
 STILL = 10
 WAITED = 50  # steps; time enough for whoever is in the way to leave the longest aisle
 PER_SIDE = 5
@@ -49,7 +50,11 @@ SIDES_AT = 9
 WAY_SIZE = SIDES_AT + 4 * PER_SIDE
 Row = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 
+# By heading, which side is ahead, left, right and behind; and which of those four each side is.
 _SIDES = np.array([[UP, LEFT, RIGHT, DOWN], [DOWN, RIGHT, LEFT, UP], [LEFT, DOWN, UP, RIGHT], [RIGHT, UP, DOWN, LEFT]])
+_SLOTS = np.argsort(_SIDES, axis=1)
+_DOWN, _RIGHT = np.array([-1, 1, 0, 0]), np.array([0, 0, -1, 1])  # rows and columns that a step to each side makes
+_ROBOTS, _SHELVES = (np.uint64(bits * 0x0101010101010101) for bits in (ROBOT_BITS, SHELF_BIT))  # of eight cells
 
 
 def way_size(sensor_range: int) -> int:
@@ -66,83 +71,90 @@ def way_bounds(height: int, width: int) -> npt.NDArray[np.float32]:
 
 
 @compiled
-def write_way(s: State, d: Dispatch, e: int, n: int, width: int, row: Row, start: int) -> None:
-    """Write robot `n`'s numbers in copy `e` of a floor `width` wide into `row[start : start + WAY_SIZE]`.
+def write_ways(s: State, d: Dispatch, f: Layout, e: int, flat: Row, first: int, stride: int) -> None:
+    """Write every online robot's numbers in copy `e`, robot n's from `first + n * stride` of `flat` on.
 
-    `row` is int8 or int16 (D,). The robot is on the floor. What is called from here takes single arrays: to hand on all
-    those of State and Dispatch at every call made this a hundred times slower.
+    `flat` is int8 or int16, flat. Neither the way nor the neighbours are looked for step by step: each robot's way is
+    kept in its `sign`, and the cells to either side of it are read eight at a time.
     """
-    for k in range(start, start + WAY_SIZE):
-        row[k] = 0
-    cell, leg, heading, route = s.cell[e, n], s.leg[e, n], s.heading[e, n], d.field_of[e, n]
-    neighbours, fields = d.distances.neighbours, d.distances.fields
-    if leg != NO_LEG:
-        row[start + leg - FETCH] = 1
-        goal = d.goals[s.station[e, n]] if leg == DELIVER else s.home[e, n]
-        _write_target(row, start + 3, fields[route, cell], cell, goal, heading, width, neighbours.shape[0] // width)
-    row[start + 7] = min(STILL, s.still[e, n])
-    row[start + 8] = min(WAITED, s.waited[e, n])
-    loaded = s.carrying[e, n] != NOTHING
-    for k in range(4):
-        side = _SIDES[heading, k]
-        there = neighbours[cell, side]
-        if there < 0:
+    cells, headings, legs, signs = s.cell[e], s.heading[e], s.leg[e], d.sign[e]
+    look, columns, robot_at = s.look[e], s.columns[e], s.robot_at[e]
+    longest = min(f.height + f.width, np.iinfo(flat.dtype).max)
+    for n in range(cells.size):
+        if s.body[n] != ONLINE:
             continue
-        at = start + SIDES_AT + k * PER_SIDE
-        if not loaded or _passable(e, there, s.standing, s.robot_at, s.carrying):
-            row[at] = 1 if leg != NO_LEG and fields[route, there] < fields[route, cell] else -1
-        steps, here, there = _look(e, loaded, cell, side, neighbours, s.standing, s.robot_at, s.carrying)
-        if steps == 0:
-            continue
-        other = s.robot_at[e, there]
-        row[at + 1] = SIGHT // steps
-        if s.body[other] == ONLINE and s.leg[e, other] != NO_LEG:
-            row[at + 2] = 1 if fields[d.field_of[e, other], here] < fields[d.field_of[e, other], there] else -1
-        row[at + 3] = s.carrying[e, other] != NOTHING
-        row[at + 4] = s.leg[e, other] == RETURN
+        cell, heading, at = cells[n], headings[n], first + n * stride
+        for leg in range(FETCH, RETURN + 1):
+            flat[at + leg - FETCH] = legs[n] == leg
+        _write_target(flat, at + 3, d.target[e, n], d.left[e, n], longest, f, cell, heading)
+        flat[at + 7] = min(STILL, s.still[e, n])
+        flat[at + 8] = min(WAITED, s.waited[e, n])
+        sides_at = at + SIDES_AT
+        for side in range(4):
+            if side == LEFT or side == RIGHT:
+                lane, place = look, f.seen_at[cell]
+            else:
+                lane, place = columns, f.columns_at[cell]
+            at = sides_at + PER_SIDE * _SLOTS[heading, side]
+            _write_side(
+                flat, at, s.body, signs, robot_at, lane, place, d.reach[cell, side], cell, f.width, signs[n], side
+            )
 
 
 @compiled
-def _write_target(row: Row, at: int, left: int, cell: int, goal: int, heading: int, width: int, height: int) -> None:
-    """Whether it is reached, how far it is, and where, as seen in the direction of `heading`."""
-    longest = min(height + width, np.iinfo(row.dtype).max)
-    row[at] = left == 0
-    row[at + 1] = left if left < longest else longest
-    down, right = goal // width - cell // width, goal % width - cell % width
-    if heading == UP:
-        ahead, leftward = -down, -right
-    elif heading == DOWN:
-        ahead, leftward = down, right
-    elif heading == LEFT:
-        ahead, leftward = -right, down
+def _write_target(flat: Row, at: int, target: int, left: int, longest: int, f: Layout, cell: int, heading: int) -> None:
+    """Whether it is reached, how far it is, and where, as seen in the direction of `heading`; zeros without one."""
+    if target == NOTHING:
+        for k in range(4):
+            flat[at + k] = 0
+        return
+    flat[at] = left == 0
+    flat[at + 1] = left if left < longest else longest
+    down, right = f.row[target] - f.row[cell], f.column[target] - f.column[cell]
+    flat[at + 2] = _DOWN[heading] * down + _RIGHT[heading] * right
+    flat[at + 3] = _DOWN[_SIDES[heading, 1]] * down + _RIGHT[_SIDES[heading, 1]] * right
+
+
+@compiled
+def _write_side(
+    flat: Row,
+    at: int,
+    body: U8,
+    signs: U8,
+    robot_at: I32,
+    lane: U8,
+    place: int,
+    reach: int,
+    cell: int,
+    width: int,
+    sign: int,
+    side: int,
+) -> None:
+    """The numbers of one side of a robot at `cell`, which is `place` of `lane` (a row or a column, see observe.py).
+
+    How far it sees is `reach`, and loaded no farther than the next shelf; the way on is closed by a shelf right there,
+    unless a robot carries it, which may carry it away.
+    """
+    if side == UP or side == LEFT:
+        word = eight_bytes(lane, place - BLOCK)
+        free, clear = zero_bytes_last(word & _ROBOTS), zero_bytes_last(word & _SHELVES)
     else:
-        ahead, leftward = right, -down
-    row[at + 2] = ahead
-    row[at + 3] = leftward
-
-
-@compiled
-def _passable(e: int, cell: int, standing: I32, robot_at: I32, carrying: I32) -> bool:
-    """Whether no standing shelf keeps a loaded robot out; one carried there may be carried away."""
-    if standing[e, cell] == NOTHING:
-        return True
-    robot = robot_at[e, cell]
-    return bool(robot != NOTHING and carrying[e, robot] != NOTHING)
-
-
-@compiled
-def _look(
-    e: int, loaded: bool, cell: int, side: int, neighbours: I32, standing: I32, robot_at: I32, carrying: I32
-) -> tuple[int, int, int]:
-    """Steps to the first robot straight ahead as far as one could drive, 0 if none; the cell before it; its own."""
-    here = cell
-    for steps in range(1, SIGHT + 1):
-        there = neighbours[here, side]
-        if there < 0:
-            break
-        if robot_at[e, there] != NOTHING:
-            return steps, here, there
-        if loaded and standing[e, there] != NOTHING:
-            break
-        here = there
-    return 0, cell, cell
+        word = eight_bytes(lane, place + 1)
+        free, clear = zero_bytes_first(word & _ROBOTS), zero_bytes_first(word & _SHELVES)
+    if sign & LOADED_SIGN and clear < reach:
+        reach_now = clear + 1
+    else:
+        reach_now = reach
+    for k in range(1, PER_SIDE):
+        flat[at + k] = 0
+    closed = reach == 0 or (sign & LOADED_SIGN and clear == 0)
+    if free < reach_now:
+        other = robot_at[cell + (free + 1) * (_DOWN[side] * width + _RIGHT[side])]
+        theirs = signs[other]
+        flat[at + 1] = SIGHT // (free + 1)
+        if body[other] == ONLINE and theirs & ORDERED_SIGN:
+            flat[at + 2] = 1 if theirs >> (side ^ 1) & 1 else -1  # opposite sides differ in the last bit
+        flat[at + 3] = theirs & LOADED_SIGN != 0
+        flat[at + 4] = theirs & RETURNING_SIGN != 0
+        closed = closed and not (free == 0 and theirs & LOADED_SIGN)
+    flat[at] = 0 if closed else (1 if sign >> side & 1 else -1)

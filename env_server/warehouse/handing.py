@@ -10,13 +10,13 @@ from env_server.warehouse.dispatch import NEAREST, RANDOM, Dispatch
 from env_server.warehouse.distance import FAR, FREE, field, measure
 from env_server.warehouse.legs import forget, retarget
 from env_server.warehouse.random import below
-from env_server.warehouse.state import FETCH, NO_LEG, NOTHING, ONLINE, RETURN, State
+from env_server.warehouse.state import FETCH, NO_LEG, NOTHING, ONLINE, RETURN, Layout, State
 
 UNREACHABLE = 1 << 24  # as a cost; dearer than any sum of ways, and 200 of them still fit an int32
 
 
 @compiled
-def hand_out(s: State, d: Dispatch, e: int) -> None:
+def hand_out(s: State, d: Dispatch, f: Layout, e: int) -> None:
     """Give the open requests of copy `e` to its idle online robots. Call it when a robot comes online."""
     robots = 0
     for n in range(s.cell.shape[1]):
@@ -29,10 +29,10 @@ def hand_out(s: State, d: Dispatch, e: int) -> None:
     if d.rule == RANDOM:
         pair_at_random(d.table, robots, requests, s.rng[e])
     elif d.rule == NEAREST:
-        _fill_costs(s, d, e, robots, requests)
+        _fill_costs(s, d, f, e, robots, requests)
         pair_nearest(d.table, robots, requests, s.rng[e])
     else:
-        _fill_costs(s, d, e, robots, requests)
+        _fill_costs(s, d, f, e, robots, requests)
         pair_matching(d.table, robots, requests)
     for i in range(robots):
         if d.table.chosen[i] != NOTHING:
@@ -57,8 +57,17 @@ def _list_open(s: State, d: Dispatch, e: int) -> int:
 
 
 @compiled
-def _fill_costs(s: State, d: Dispatch, e: int, robots: int, requests: int) -> None:
-    """The way of each idle robot to each open request, from kept fields if all of them have room, else searched."""
+def _fill_costs(s: State, d: Dispatch, f: Layout, e: int, robots: int, requests: int) -> None:
+    """The way of each idle robot to each open request: as the crow flies where nothing on the floor is blocked, since an
+    unloaded robot passes under shelves; else from kept fields if all of them have room, or searched.
+    """
+    if not d.walled:
+        for i in range(robots):
+            cell = s.cell[e, d.idle[i]]
+            for j in range(requests):
+                place = _place(s, d, e, d.open[j])
+                d.table.cost[i * requests + j] = abs(f.row[cell] - f.row[place]) + abs(f.column[cell] - f.column[place])
+        return
     for i in range(robots):
         cell = s.cell[e, d.idle[i]]
         if not d.distances.complete:

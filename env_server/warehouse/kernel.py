@@ -12,14 +12,14 @@ import numpy.typing as npt
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.dispatch import Dispatch
 from env_server.warehouse.episode import start_episode
-from env_server.warehouse.features import write_way
+from env_server.warehouse.features import write_ways
 from env_server.warehouse.legs import rebuild
 from env_server.warehouse.moves import resolve
-from env_server.warehouse.observe import Rows, derive, relook_requests, write_row
+from env_server.warehouse.observe import Rows, Tables, derive, write_rows
 from env_server.warehouse.orders import advance
 from env_server.warehouse.reference import refer
-from env_server.warehouse.rules import deliver, move, toggle, turn
-from env_server.warehouse.state import I32, NOOP, ONLINE, TOGGLE, U8, Layout, Scratch, State
+from env_server.warehouse.rules import deliver, heed, move, toggle
+from env_server.warehouse.state import I32, ONLINE, U8, Layout, Scratch, State
 
 
 class Window(NamedTuple):
@@ -29,19 +29,17 @@ class Window(NamedTuple):
     robot_stride: int  # in items
     copy_stride: int
     size: int  # D
-    table: Rows  # what `observe.sights` gives
     rware: int  # numbers that are RWARE's; dispatch's follow
+    tables: Tables
 
 
 @compiled
 def observe(state: State, layout: Layout, dispatch: Dispatch, e: int, window: Window) -> None:
     """Write the observations of copy `e`; an offline robot's is all zeros."""
-    for n in range(state.cell.shape[1]):
-        first = n * window.robot_stride + e * window.copy_stride
-        row = window.flat[first : first + window.size]
-        write_row(state, layout, e, n, window.table, row)
-        if layout.dispatched and state.body[n] == ONLINE:
-            write_way(state, dispatch, e, n, layout.width, row, window.rware)
+    first = e * window.copy_stride
+    write_rows(state, layout, e, window.tables, window.flat, first, window.robot_stride, window.size)
+    if layout.dispatched:
+        write_ways(state, dispatch, layout, e, window.flat, first + window.rware, window.robot_stride)
 
 
 @compiled
@@ -76,26 +74,15 @@ def derive_all(state: State, layout: Layout, dispatch: Dispatch) -> None:
 def step_copy(
     state: State, layout: Layout, dispatch: Dispatch, scratch: Scratch, e: int, actions: U8, draws: I32
 ) -> None:
-    """Move, load, deliver and pay in copy `e`; the rewards are left in `scratch.rewards`.
-
-    An action that there is none of is counted, and is a noop.
-    """
-    for n in range(state.cell.shape[1]):
-        action = actions[n, e]
-        if action > TOGGLE:
-            state.illegal[e, n] += 1
-            action = NOOP
-        scratch.actions[n] = action
-        scratch.rewards[n] = 0.0
-        scratch.before[n] = state.cell[e, n]
-    if resolve(state, layout, scratch, e) > 0:
-        move(state, layout, scratch, e)
-    turn(state, layout, scratch, e)
+    """Move, load, deliver and pay in copy `e`; the rewards are left in `scratch.rewards`."""
+    scratch.goes[:] = 0
+    scratch.waiting[:] = 0
+    scratch.depth[:] = 0
+    scratch.rewards[:] = 0.0
+    asking = heed(state, layout, scratch, e, actions)
+    move(state, layout, scratch, e, resolve(state, layout, scratch, e, asking))
     if layout.dispatched:
-        for q in range(scratch.asked.size):
-            scratch.asked[q] = state.queue[e, q]
-        advance(state, dispatch, e, scratch.before, scratch.actions, scratch.rewards)
-        relook_requests(state, layout, e, scratch.asked)
+        advance(state, dispatch, layout, e, scratch.before, scratch.actions, scratch.rewards)
     else:
         toggle(state, layout, scratch, e)
         deliver(state, layout, scratch, e, draws)

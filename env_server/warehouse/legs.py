@@ -5,9 +5,9 @@ distance.py; which robot holds which derives from the State, so `rebuild` can fi
 """
 
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import Dispatch
+from env_server.warehouse.dispatch import LOADED_SIGN, ORDERED_SIGN, RETURNING_SIGN, Dispatch
 from env_server.warehouse.distance import FAR, FREE, LOADED, hold, release, release_all
-from env_server.warehouse.state import DELIVER, FETCH, NO_LEG, NOTHING, State
+from env_server.warehouse.state import DELIVER, FETCH, NO_LEG, NOTHING, RETURN, State
 
 
 @compiled
@@ -26,6 +26,7 @@ def retarget(s: State, d: Dispatch, e: int, n: int) -> None:
         release(d.distances, d.field_of[e, n])
         d.field_of[e, n] = NOTHING
     _hold_field(s, d, e, n)
+    look_around(s, d, e, n)
     s.closest[e, n] = FAR
     s.waited[e, n] = 0
 
@@ -33,9 +34,31 @@ def retarget(s: State, d: Dispatch, e: int, n: int) -> None:
 @compiled
 def _hold_field(s: State, d: Dispatch, e: int, n: int) -> None:
     """Hold the field that fits robot `n`'s leg; it holds none."""
+    d.target[e, n] = target(s, d, e, n)
     if s.leg[e, n] != NO_LEG:
         family = LOADED if d.lifts and s.leg[e, n] != FETCH else FREE
-        d.field_of[e, n] = hold(d.distances, family, target(s, d, e, n))
+        d.field_of[e, n] = hold(d.distances, family, d.target[e, n])
+
+
+@compiled
+def look_around(s: State, d: Dispatch, e: int, n: int) -> None:
+    """Robot `n` is at another cell or on another leg: note how far its target is, and what shows of it to others."""
+    sign, cell = 0, s.cell[e, n]
+    if s.carrying[e, n] != NOTHING:
+        sign += LOADED_SIGN
+    if s.leg[e, n] == RETURN:
+        sign += RETURNING_SIGN
+    if s.leg[e, n] != NO_LEG:
+        sign += ORDERED_SIGN
+        if cell != NOTHING:
+            field = d.distances.fields[d.field_of[e, n]]
+            left = field[cell]
+            for side in range(4):
+                there = d.distances.neighbours[cell, side]
+                if there != NOTHING and field[there] < left:
+                    sign += 1 << side
+            d.left[e, n] = left
+    d.sign[e, n] = sign
 
 
 @compiled
@@ -67,3 +90,4 @@ def rebuild(s: State, d: Dispatch) -> None:
     for e in range(s.cell.shape[0]):
         for n in range(s.cell.shape[1]):
             _hold_field(s, d, e, n)
+            look_around(s, d, e, n)

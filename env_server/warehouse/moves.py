@@ -7,45 +7,32 @@ longest chain moves). Equally long chains are told apart by the direction in whi
 """
 
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.state import DOWN, FORWARD, LEFT, NOTHING, ONLINE, UP, Layout, Scratch, State
+from env_server.warehouse.observe import ROBOT_BITS, SHELF_BIT
+from env_server.warehouse.state import NOTHING, Layout, Scratch, State
 
 
 @compiled
-def cell_ahead(layout: Layout, cell: int, heading: int) -> int:
-    """The cell in front of `cell`; `cell` itself where the floor ends or the way is blocked."""
-    ahead = cell
-    if heading == UP:
-        if cell >= layout.width:
-            ahead = cell - layout.width
-    elif heading == DOWN:
-        if cell < (layout.height - 1) * layout.width:
-            ahead = cell + layout.width
-    elif heading == LEFT:
-        if cell % layout.width > 0:
-            ahead = cell - 1
-    elif cell % layout.width < layout.width - 1:
-        ahead = cell + 1
-    return cell if layout.blocked[ahead] else ahead
-
-
-@compiled
-def _ask(state: State, layout: Layout, scratch: Scratch, e: int, n: int) -> None:
-    """Note where robot n wants to go, and the wait of a robot that stands there."""
-    scratch.goes[n] = 0
-    if scratch.actions[n] != FORWARD or state.body[n] != ONLINE:
-        return
-    cell = state.cell[e, n]
-    target = cell_ahead(layout, cell, state.heading[e, n])
-    if target == cell:
-        return
-    ahead = state.robot_at[e, target]
-    # A shelf can be entered under load only if the robot there was carrying it when the step began, moving or not.
-    if state.carrying[e, n] >= 0 and state.standing[e, target] >= 0 and (ahead < 0 or state.carrying[e, ahead] < 0):
-        return
-    scratch.goes[n] = 1
-    scratch.target[n] = target
-    if ahead >= 0:
-        scratch.waiting[ahead] += 1
+def _find_way(state: State, layout: Layout, scratch: Scratch, e: int, asking: int) -> int:
+    """Note where each of `asks` wants to go, if it may, and the wait of a robot that stands there; gives how many go."""
+    cells, headings, carrying, look = state.cell[e], state.heading[e], state.carrying[e], state.look[e]
+    going = 0
+    for k in range(asking):
+        n = scratch.asks[k]
+        target = layout.ahead[cells[n], headings[n]]
+        if target == cells[n]:
+            continue
+        seen = look[layout.seen_at[target]]
+        ahead = state.robot_at[e, target] if seen & ROBOT_BITS else NOTHING
+        # A shelf can be entered under load only if the robot there was carrying it when the step began, moving or not.
+        if carrying[n] >= 0 and seen & SHELF_BIT and (ahead < 0 or carrying[ahead] < 0):
+            continue
+        scratch.goes[n] = 1
+        scratch.target[n] = target
+        scratch.going[going] = n
+        going += 1
+        if ahead >= 0:
+            scratch.waiting[ahead] += 1
+    return going
 
 
 @compiled
@@ -73,41 +60,40 @@ def _measure(state: State, scratch: Scratch, e: int, leaf: int) -> None:
 
 
 @compiled
-def _grant(state: State, scratch: Scratch, e: int, n: int) -> None:
-    """Let robot n and the chain behind it move if it is first in a chain that won; or if it is part of a cycle."""
+def _grant(state: State, scratch: Scratch, e: int, n: int, moving: int) -> int:
+    """Let robot n and the chain behind it move if it is first in a chain that won; or if it is part of a cycle.
+
+    They are put into `movers` behind the first `moving`; gives how many move then.
+    """
     target = scratch.target[n]
     ahead = state.robot_at[e, target]
     if scratch.depth[n] == 0:  # never reached from a leaf, so it is on a cycle, and so is the one ahead
         if scratch.target[ahead] != state.cell[e, n]:
-            scratch.moves[n] = 1
+            scratch.movers[moving] = n
+            moving += 1
     elif ahead < 0 and scratch.entrant[target] == n:
         follower = n
         while follower >= 0:
-            scratch.moves[follower] = 1
+            scratch.movers[moving] = follower
+            moving += 1
             follower = scratch.entrant[state.cell[e, follower]]
+    return moving
 
 
 @compiled
-def resolve(state: State, layout: Layout, scratch: Scratch, e: int) -> int:
-    """Decide who moves in copy `e` under `scratch.actions`: fills `.moves` and `.target`; gives how many asked."""
-    robots = state.cell.shape[1]
-    for n in range(robots):
-        scratch.moves[n] = 0
-        scratch.waiting[n] = 0
-        scratch.depth[n] = 0
-    asking = 0
-    for n in range(robots):
-        _ask(state, layout, scratch, e, n)
-        asking += scratch.goes[n]
-    if asking == 0:
-        return 0
-    for n in range(robots):
-        if scratch.goes[n] and scratch.waiting[n] == 0 and scratch.depth[n] == 0:
+def resolve(state: State, layout: Layout, scratch: Scratch, e: int, asking: int) -> int:
+    """Decide who moves in copy `e` when the first `asking` of `scratch.asks` try to: fills `.movers` and `.target`.
+
+    Gives how many move. `scratch.goes`, `.waiting` and `.depth` have to be all 0.
+    """
+    going = _find_way(state, layout, scratch, e, asking)
+    for k in range(going):
+        n = scratch.going[k]
+        if scratch.waiting[n] == 0 and scratch.depth[n] == 0:
             _measure(state, scratch, e, n)
-    for n in range(robots):
-        if scratch.goes[n]:
-            _grant(state, scratch, e, n)
-    for n in range(robots):
-        if scratch.goes[n]:
-            scratch.entrant[scratch.target[n]] = NOTHING
-    return asking
+    moving = 0
+    for k in range(going):
+        moving = _grant(state, scratch, e, scratch.going[k], moving)
+    for k in range(going):
+        scratch.entrant[scratch.target[scratch.going[k]]] = NOTHING
+    return moving

@@ -2,21 +2,60 @@
 
 `look` is a copy of the floor in which each cell says in one byte what a robot sees there: 1 + heading of a robot in the
 low three bits, then a bit for a shelf and one for "requested". It has a border as wide as the sensor's range, so that
-no window leaves it. Every function that changes a cell calls `relook` for it.
+no window leaves it, and GUARD bytes at both ends, so that eight bytes to either side of a cell can always be read.
+Every function that changes a cell brings it up to date, most of them by `relook`.
 
 One row is: column, row (RWARE's order), loaded, heading (4), on the highway; then 7 numbers for each cell of the
 window, row by row, not turned with the robot: robot there, its heading (4, up where there is none), shelf, requested.
+It is written in blocks of eight numbers taken from tables, left to right: the eighth of a cell is overwritten by the next.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from env_server.warehouse.blocks import BLOCK, add_eight, copy_eight, copy_seven
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.state import I32, NOTHING, ONLINE, Layout, State
+from env_server.warehouse.floor import Floor
+from env_server.warehouse.state import NOTHING, ONLINE, Layout, State
 
 SELF, PER_CELL = 8, 7
 ROBOT_BITS, SHELF_BIT, REQUEST_BIT, SIGHTS = 7, 8, 16, 32
+GUARD = 8
 Rows = npt.NDArray[np.int8] | npt.NDArray[np.int16]
+
+
+class Tables(NamedTuple):
+    """What rows are put together from, in the type of the observation; flat, a block of eight numbers per entry."""
+
+    places: Rows  # (cells * 8,) the first eight numbers as far as the cell decides them
+    poses: Rows  # (8 * 8,) the same by heading + 4 * loaded; the two add up
+    sights: Rows  # (SIGHTS * 8,) the seven numbers that stand for each value of `look`, and a zero
+
+
+def make_tables(floor: Floor, dtype: np.dtype[np.generic]) -> Tables:
+    """The tables for observations of `dtype` on `floor`."""
+    cells = np.arange(floor.cells)
+    places = np.zeros((floor.cells, BLOCK), dtype)
+    places[:, 0], places[:, 1] = cells % floor.width, cells // floor.width
+    places[:, 7] = floor.highway.ravel()
+    poses = np.zeros((8, BLOCK), dtype)
+    poses[4:, 2] = 1
+    poses[np.arange(8), 3 + np.arange(8) % 4] = 1
+    return Tables(places.reshape(-1), poses.reshape(-1), _sights(dtype).reshape(-1))  # type: ignore[arg-type]
+
+
+def _sights(dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+    """Empty cells read heading up."""
+    table = np.zeros((SIGHTS, BLOCK), dtype)
+    look = np.arange(SIGHTS)
+    robot = look & ROBOT_BITS
+    table[:, 0] = robot > 0
+    table[look, np.clip(robot, 1, 4)] = 1
+    table[:, 5] = look & SHELF_BIT > 0
+    table[:, 6] = look & REQUEST_BIT > 0
+    return table
 
 
 def rware_size(sensor_range: int) -> int:
@@ -24,21 +63,9 @@ def rware_size(sensor_range: int) -> int:
     return SELF + PER_CELL * (2 * sensor_range + 1) ** 2
 
 
-def padded_cells(layout: Layout) -> int:
-    """Cells of one copy's `look`."""
-    return (layout.height + 2 * layout.sight) * (layout.width + 2 * layout.sight)
-
-
-def sights(dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
-    """The seven numbers that stand for each value of `look`, one after the other; empty cells read heading up."""
-    table = np.zeros((SIGHTS, PER_CELL), dtype)
-    look = np.arange(SIGHTS)
-    robot = look & ROBOT_BITS
-    table[:, 0] = robot > 0
-    table[look, np.clip(robot, 1, 4)] = 1
-    table[:, 5] = look & SHELF_BIT > 0
-    table[:, 6] = look & REQUEST_BIT > 0
-    return table.reshape(-1)
+def look_bytes(height: int, width: int, sight: int) -> int:
+    """Size of one copy's `look`."""
+    return (height + 2 * sight) * (width + 2 * sight) + 2 * GUARD
 
 
 @compiled
@@ -55,23 +82,9 @@ def relook(state: State, layout: Layout, e: int, cell: int) -> None:
             seen += REQUEST_BIT
     elif layout.blocked[cell]:
         seen += SHELF_BIT
-    wide = layout.width + 2 * layout.sight
-    state.look[e, (cell // layout.width + layout.sight) * wide + cell % layout.width + layout.sight] = seen
-
-
-@compiled
-def relook_requests(state: State, layout: Layout, e: int, before: I32) -> None:
-    """Bring `requested` and `look` up to date after the queue was `before` (Q,)."""
-    if state.shelf_cell.shape[1] == 0:
-        return
-    for q in range(before.size):
-        if state.queue[e, q] != before[q]:
-            state.requested[e, before[q]] = 0
-    for q in range(before.size):
-        if state.queue[e, q] != before[q]:
-            state.requested[e, state.queue[e, q]] = 1
-            relook(state, layout, e, state.shelf_cell[e, before[q]])
-            relook(state, layout, e, state.shelf_cell[e, state.queue[e, q]])
+    state.look[e, layout.seen_at[cell]] = seen
+    if layout.dispatched:
+        state.columns[e, layout.columns_at[cell]] = seen
 
 
 @compiled
@@ -94,28 +107,30 @@ def derive(state: State, layout: Layout, e: int) -> None:
 
 
 @compiled
-def write_row(state: State, layout: Layout, e: int, n: int, table: Rows, row: Rows) -> None:
-    """Robot n's observation into `row` (D,); `table` is what `sights` gives. All zeros if the robot is offline."""
-    if state.body[n] != ONLINE:
-        row[:] = 0
-        return
-    cell = state.cell[e, n]
-    at_row, at_column = cell // layout.width, cell % layout.width
-    row[0] = at_column
-    row[1] = at_row
-    row[2] = state.carrying[e, n] >= 0
-    row[3:7] = 0
-    row[3 + state.heading[e, n]] = 1
-    row[7] = layout.highway[cell]
-    side = 2 * layout.sight + 1
-    wide = layout.width + 2 * layout.sight
-    corner = at_row * wide + at_column
-    look = state.look[e]
-    at = SELF
-    for _ in range(side):
-        for k in range(side):
-            first = look[corner + k] * PER_CELL  # a table has no branches that the processor could guess wrong
-            for part in range(PER_CELL):
-                row[at + part] = table[first + part]
-            at += PER_CELL
-        corner += wide
+def write_rows(
+    state: State, layout: Layout, e: int, tables: Tables, flat: Rows, first: int, stride: int, size: int
+) -> None:
+    """RWARE's part of every robot's row in copy `e`; robot n's begins at `first + n * stride` of `flat`.
+
+    An offline robot's whole row of `size` numbers is made zero.
+    """
+    cells, heading, carrying, look = state.cell[e], state.heading[e], state.carrying[e], state.look[e]
+    places, poses, sights = tables.places, tables.poses, tables.sights
+    body, seen_at = state.body, layout.seen_at
+    side, wide = 2 * layout.sight + 1, layout.width + 2 * layout.sight
+    for n in range(cells.size):
+        at = first + n * stride
+        if body[n] != ONLINE:
+            flat[at : at + size] = 0
+            continue
+        pose = heading[n] + (4 if carrying[n] >= 0 else 0)
+        add_eight(flat, at, places, cells[n] * BLOCK, poses, pose * BLOCK)
+        at += SELF
+        seen = seen_at[cells[n]] - layout.sight * (wide + 1)
+        for row in range(side):
+            last = row == side - 1
+            for k in range(side - 1 if last else side):
+                copy_eight(flat, at, sights, look[seen + k] * BLOCK)
+                at += PER_CELL
+            seen += wide
+        copy_seven(flat, at, sights, look[seen - wide + side - 1] * BLOCK)

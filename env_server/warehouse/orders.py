@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.dispatch import Dispatch
-from env_server.warehouse.distance import FAR, U16
+from env_server.warehouse.distance import FAR
 from env_server.warehouse.handing import hand_out
-from env_server.warehouse.legs import count_wait, forget, retarget
+from env_server.warehouse.legs import count_wait, forget, look_around, retarget
+from env_server.warehouse.observe import relook
 from env_server.warehouse.random import below
 from env_server.warehouse.state import (
     DELIVER,
@@ -26,6 +27,7 @@ from env_server.warehouse.state import (
     TOGGLE,
     TWO_STAGE,
     U8,
+    Layout,
     State,
 )
 
@@ -33,47 +35,49 @@ F32 = npt.NDArray[np.float32]
 
 
 @compiled
-def begin(s: State, d: Dispatch, e: int) -> None:
+def begin(s: State, d: Dispatch, f: Layout, e: int) -> None:
     """A new episode of copy `e`, robots, shelves and queue being placed: forget all orders and hand out new ones."""
     for n in range(s.cell.shape[1]):
         s.still[e, n] = 0
         forget(s, d, e, n)
-    hand_out(s, d, e)
+    hand_out(s, d, f, e)
 
 
 @compiled
-def advance(s: State, d: Dispatch, e: int, before: I32, actions: U8, rewards: F32) -> None:
+def advance(s: State, d: Dispatch, f: Layout, e: int, before: I32, actions: U8, rewards: F32) -> None:
     """What copy `e`'s moves mean for its orders. Call it once all robots of the copy have moved.
 
     `before` (N,) are the cells they stood on, `actions` uint8 (N,) what they tried (only TOGGLE counts: under dispatch
-    all loading and unloading is done here). Adds to `rewards` f32 (N,). Changes the queue, not what derives from it.
+    all loading and unloading is done here). Adds to `rewards` f32 (N,).
     """
-    fields, idle = d.distances.fields, False
+    idle = False
     for n in range(s.cell.shape[1]):
         if s.body[n] != ONLINE:
             continue
         leg, cell = s.leg[e, n], s.cell[e, n]
         s.still[e, n] = s.still[e, n] + 1 if cell == before[n] else 0
         if leg != NO_LEG:
-            count_wait(s, e, n, fields[d.field_of[e, n], cell])
-            if d.reward == DENSE and cell != before[n]:  # before the leg changes: a change of target is never charged
-                rewards[n] += d.dense_scale * _gain(fields, d.field_of[e, n], before[n], cell)
-            if cell == (d.goals[s.station[e, n]] if leg == DELIVER else s.home[e, n]):
-                _at_target(s, d, e, n, actions[n] == TOGGLE, rewards)
+            if cell != before[n]:
+                far = d.left[e, n]
+                look_around(s, d, e, n)
+                if d.reward == DENSE:  # before the leg changes: a change of target is never charged
+                    rewards[n] += d.dense_scale * _gain(far, d.left[e, n])
+            count_wait(s, e, n, d.left[e, n])
+            if cell == d.target[e, n]:
+                _at_target(s, d, f, e, n, actions[n] == TOGGLE, rewards)
         idle = idle or s.leg[e, n] == NO_LEG
     if idle:
-        hand_out(s, d, e)
+        hand_out(s, d, f, e)
 
 
 @compiled
-def _gain(fields: U16, row: int, before: int, after: int) -> float:
+def _gain(far: int, near: int) -> float:
     """Steps come nearer by; none where there is no way."""
-    far, near = fields[row, before], fields[row, after]
     return 0.0 if far == FAR or near == FAR else float(far) - float(near)  # float: unsigned numbers would wrap
 
 
 @compiled
-def _at_target(s: State, d: Dispatch, e: int, n: int, toggles: bool, rewards: F32) -> None:
+def _at_target(s: State, d: Dispatch, f: Layout, e: int, n: int, toggles: bool, rewards: F32) -> None:
     """Robot `n` stands in its target cell: end the leg, if all that it takes is done.
 
     Where shelves are carried, only the ordered one is loaded (it stands in its home), and only its home takes it back.
@@ -85,7 +89,7 @@ def _at_target(s: State, d: Dispatch, e: int, n: int, toggles: bool, rewards: F3
         s.leg[e, n] = DELIVER
         retarget(s, d, e, n)
     elif leg == DELIVER:
-        _replace_request(s, d, e, s.order[e, n])
+        _replace_request(s, d, f, e, s.order[e, n])
         _credit(s, d, e, n, rewards)
         if d.lifts:
             s.leg[e, n] = RETURN
@@ -114,12 +118,25 @@ def _credit(s: State, d: Dispatch, e: int, n: int, rewards: F32) -> None:
 
 
 @compiled
-def _replace_request(s: State, d: Dispatch, e: int, request: int) -> None:
+def _replace_request(s: State, d: Dispatch, f: Layout, e: int, request: int) -> None:
     """Put a fresh request into the queue in the place of `request`, which has just been delivered."""
     for q in range(s.queue.shape[1]):
         if s.queue[e, q] == request:
-            s.queue[e, q] = _draw_shelf(s, d, e, request) if d.lifts else below(s.rng[e], d.service.size)
+            if d.lifts:
+                s.queue[e, q] = _draw_shelf(s, d, e, request)
+                _request(s, f, e, request, s.queue[e, q])
+            else:
+                s.queue[e, q] = below(s.rng[e], d.service.size)
             return
+
+
+@compiled
+def _request(s: State, f: Layout, e: int, delivered: int, drawn: int) -> None:
+    """Bring what derives from the queue up to date."""
+    s.requested[e, delivered] = 0
+    s.requested[e, drawn] = 1
+    relook(s, f, e, s.shelf_cell[e, delivered])
+    relook(s, f, e, s.shelf_cell[e, drawn])
 
 
 @compiled

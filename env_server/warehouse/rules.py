@@ -7,13 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.observe import relook
+from env_server.warehouse.observe import ROBOT_BITS, relook
 from env_server.warehouse.random import below
 from env_server.warehouse.state import (
     DOWN,
+    FORWARD,
     GLOBAL,
     I32,
     LEFT,
+    NOOP,
     NOTHING,
     ONLINE,
     RIGHT,
@@ -21,6 +23,7 @@ from env_server.warehouse.state import (
     TURN_LEFT,
     TURN_RIGHT,
     TWO_STAGE,
+    U8,
     UP,
     Layout,
     Scratch,
@@ -30,61 +33,88 @@ from env_server.warehouse.state import (
 F32 = npt.NDArray[np.float32]
 
 
-@compiled
-def turned(heading: int, action: int) -> int:
-    """The heading after a quarter turn; headings are numbered up, down, left, right, so a turn is no simple +1."""
-    if heading == UP:
-        left = LEFT
-    elif heading == LEFT:
-        left = DOWN
-    elif heading == DOWN:
-        left = RIGHT
-    else:
-        left = UP
-    return left if action == TURN_LEFT else left ^ 1  # opposite headings differ in the last bit
+def _turned() -> npt.NDArray[np.uint8]:
+    """The heading after each action from each heading; they are numbered up, down, left, right, so a turn is no +1."""
+    after = np.tile(np.arange(4, dtype=np.uint8), (TOGGLE + 1, 1))
+    after[TURN_LEFT, [UP, LEFT, DOWN, RIGHT]] = LEFT, DOWN, RIGHT, UP
+    after[TURN_RIGHT, [UP, LEFT, DOWN, RIGHT]] = RIGHT, UP, LEFT, DOWN
+    return after
+
+
+_TURNED = _turned()
 
 
 @compiled
-def move(state: State, layout: Layout, scratch: Scratch, e: int) -> None:
-    """Move the robots that `scratch.moves` names, with their loads; all leave first, as chains and cycles overlap."""
-    robots = state.cell.shape[1]
-    for n in range(robots):
-        if scratch.moves[n]:
-            cell = state.cell[e, n]
-            state.robot_at[e, cell] = NOTHING
-            if state.carrying[e, n] >= 0:
-                state.standing[e, cell] = NOTHING
-    for n in range(robots):
-        if scratch.moves[n]:
-            cell = scratch.target[n]
-            state.robot_at[e, cell] = n
-            shelf = state.carrying[e, n]
-            if shelf >= 0:
-                state.standing[e, cell] = shelf
-                state.shelf_cell[e, shelf] = cell
-    for n in range(robots):
-        if scratch.moves[n]:
-            left = state.cell[e, n]
-            state.cell[e, n] = scratch.target[n]
-            relook(state, layout, e, left)
-            relook(state, layout, e, scratch.target[n])
+def heed(state: State, layout: Layout, scratch: Scratch, e: int, actions: U8) -> int:
+    """Take in what the robots are to do, and turn those that are to turn; gives how many want to move forward.
+
+    An action that there is none of is counted, and is a noop, as is whatever an offline robot is to do. All robots go
+    through the same instructions whatever they do, as the processor couldn't guess it.
+    """
+    cells, headings, look, body, before = state.cell[e], state.heading[e], state.look[e], state.body, scratch.before
+    seen_at, asks = layout.seen_at, scratch.asks
+    asking = 0
+    for n in range(cells.size):
+        action = actions[n, e]
+        if action > TOGGLE:
+            state.illegal[e, n] += 1
+            action = NOOP
+        before[n] = cells[n]
+        if body[n] != ONLINE:
+            scratch.actions[n] = NOOP
+            continue
+        scratch.actions[n] = action
+        heading = _TURNED[action, headings[n]]
+        look[seen_at[cells[n]]] += heading - headings[n]
+        headings[n] = heading
+        asks[asking] = n
+        asking += action == FORWARD
+    return asking
 
 
 @compiled
-def turn(state: State, layout: Layout, scratch: Scratch, e: int) -> None:
-    """Turn the robots that asked to."""
-    for n in range(state.cell.shape[1]):
-        action = scratch.actions[n]
-        if action in (TURN_LEFT, TURN_RIGHT) and state.body[n] == ONLINE:
-            state.heading[e, n] = turned(state.heading[e, n], action)
-            relook(state, layout, e, state.cell[e, n])
+def move(state: State, layout: Layout, scratch: Scratch, e: int, moving: int) -> None:
+    """Move the first `moving` of `scratch.movers`, with their loads; all leave first, as chains and cycles overlap."""
+    cells, carrying, look = state.cell[e], state.carrying[e], state.look[e]
+    standing, robot_at = state.standing[e], state.robot_at[e]
+    for k in range(moving):
+        n = scratch.movers[k]
+        cell, place = cells[n], layout.seen_at[cells[n]]
+        robot_at[cell] = NOTHING
+        scratch.taken[k] = look[place]
+        if carrying[n] >= 0:
+            standing[cell] = NOTHING
+        else:
+            scratch.taken[k] &= ROBOT_BITS
+        look[place] -= scratch.taken[k]
+    for k in range(moving):
+        n = scratch.movers[k]
+        cell = scratch.target[n]
+        robot_at[cell] = n
+        cells[n] = cell
+        if carrying[n] >= 0:
+            standing[cell] = carrying[n]
+            state.shelf_cell[e, carrying[n]] = cell
+        look[layout.seen_at[cell]] += scratch.taken[k]
+    if layout.dispatched:
+        _move_in_columns(state, layout, scratch, e, moving)
+
+
+@compiled
+def _move_in_columns(state: State, layout: Layout, scratch: Scratch, e: int, moving: int) -> None:
+    look, columns = state.look[e], state.columns[e]
+    for k in range(moving):
+        n = scratch.movers[k]
+        left, entered = scratch.before[n], scratch.target[n]
+        columns[layout.columns_at[left]] = look[layout.seen_at[left]]
+        columns[layout.columns_at[entered]] = look[layout.seen_at[entered]]
 
 
 @compiled
 def toggle(state: State, layout: Layout, scratch: Scratch, e: int) -> None:
     """Load and unload. On the highway a load stays on; any unload off it ends "has delivered", which two-stage pays."""
     for n in range(state.cell.shape[1]):
-        if scratch.actions[n] != TOGGLE or state.body[n] != ONLINE:
+        if scratch.actions[n] != TOGGLE:
             continue
         cell = state.cell[e, n]
         if state.carrying[e, n] < 0:

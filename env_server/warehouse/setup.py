@@ -57,15 +57,16 @@ def estimate_bytes(world: WorldConfig, floor: Floor | None = None) -> int:
     """
     # here and not above: it loads the compiler, which takes a second that `fleet tasks` should not wait
     from env_server.warehouse.distance import distance_bytes
+    from env_server.warehouse.observe import look_bytes
 
     floor = build_floor(world) if floor is None else floor
     world = resolve(world, floor)
     robots, queue = _known(world.robots), _known(world.request_queue)
     shelves, dispatched = len(floor.shelves), world.dispatch != "off"
     features, itemsize = observation_shape(world, floor)
-    # six int32, four bytes and a counter; this observation and the one in which an episode ended
-    per_robot = 6 * 4 + 4 + 8 + 2 * features * itemsize
-    window = (floor.height + 2 * world.sensor_range) * (floor.width + 2 * world.sensor_range)
+    # eight int32, a uint16, five bytes and a counter; this observation and the one in which an episode ended
+    per_robot = 8 * 4 + 2 + 5 + 8 + 2 * features * itemsize
+    window = look_bytes(floor.height, floor.width, world.sensor_range) + (floor.cells if dispatched else 0)
     per_copy = robots * per_robot + 2 * 4 * floor.cells + window + 5 * shelves + 4 * queue + 36
     # a shelf's slot is fetched from by unloaded robots and returned to by loaded ones, a goal only delivered to
     targets = (2 * shelves if shelves else len(floor.service)) + len(floor.goals)

@@ -46,10 +46,11 @@ class State(NamedTuple):
     robot_at: I32  # (E, cells)
     requested: U8  # (E, S) 1 if the shelf is in the queue
     look: U8  # (E, padded cells) what a robot sees of a cell; see observe.py
+    columns: U8  # (E, cells + 2 GUARD) the same column by column, headings aside; (E, 0) with dispatch off
     illegal: npt.NDArray[np.int64]  # (E, N) actions outside the space since the world was made
 
 
-UNKEPT = ("standing", "robot_at", "requested", "look", "illegal")
+UNKEPT = ("standing", "robot_at", "requested", "look", "columns", "illegal")
 
 
 class Layout(NamedTuple):
@@ -59,6 +60,11 @@ class Layout(NamedTuple):
     width: int
     sight: int  # sensor range
     blocked: U8  # (cells,)
+    ahead: I32  # (cells, 4) the cell ahead by heading; the same cell where the floor ends or the way is blocked
+    seen_at: I32  # (cells,) where in `look` a robot sees the cell
+    columns_at: I32  # (cells,) where in `columns` it stands
+    row: I32  # (cells,)
+    column: I32  # (cells,)
     highway: U8  # (cells,)
     goals: I32  # (G,) cells, in RWARE's order
     slots: I32  # (S,) cells the shelves start on
@@ -71,13 +77,15 @@ class Layout(NamedTuple):
 class Scratch(NamedTuple):
     """Working space of one step of one copy; holds nothing between copies. `entrant` is all NOTHING there."""
 
-    goes: U8  # (N,) asks to move, and neither wall nor shelf forbids it
-    moves: U8  # (N,) the result: moves in this step
+    asks: I32  # (N,) robots that try to drive forward
+    going: I32  # (N,) those of them that neither wall nor shelf keeps back
+    goes: U8  # (N,) whether a robot is one of `going`
+    movers: I32  # (N,) the result: robots that move in this step
+    taken: U8  # (N,) what each of `movers` takes with it out of the look of its cell
     target: I32  # (N,) the cell asked for
     waiting: I32  # (N,) robots behind, not yet looked at
     depth: I32  # (N,) robots in the longest chain that ends with this one
     entrant: I32  # (cells,) robot with the best claim to the cell
     before: I32  # (N,) cells before the moves
-    asked: I32  # (Q,) the queue before the step
     actions: U8  # (N,) of this copy
     rewards: npt.NDArray[np.float32]  # (N,) of this copy

@@ -17,7 +17,7 @@ from env_server.warehouse.compiled import entry_point
 from env_server.warehouse.draw import draw
 from env_server.warehouse.features import way_bounds, way_size
 from env_server.warehouse.kernel import Window, derive_all, observe_all, restart, step
-from env_server.warehouse.observe import Rows, rware_size, sights
+from env_server.warehouse.observe import Rows, make_tables, rware_size
 from env_server.warehouse.setup import build_floor, resolve
 from env_server.warehouse.snapshot import read_state, write_state
 from env_server.warehouse.state import NOTHING
@@ -43,11 +43,11 @@ class Warehouse:
         shape = (self.config.robots, self.config.worlds)
         self._layout = make_layout(self.floor, self.config)
         self._state = make_state(self._layout, self.config.worlds, self.config.robots, self.config.request_queue)
-        self._scratch = make_scratch(self._layout, self.config.robots, self.config.request_queue)
+        self._scratch = make_scratch(self._layout, self.config.robots)
         self._dispatch = make_orders(self.floor, self._layout, self.config)
         self._spec = _spec(self.config, self.floor.height, self.floor.width)
         size, dtype = self._spec.observation_size, self._spec.observation_dtype
-        self._table = sights(dtype)
+        self._tables = make_tables(self.floor, dtype)
         self._no_draws = np.full((self.config.worlds, self.floor.goals.size), NOTHING, np.int32)
         self._step = Step(
             rewards=np.zeros(shape, np.float32),
@@ -175,8 +175,8 @@ class Warehouse:
             robot_stride,
             copy_stride,
             shape[2],
-            cast(Rows, self._table),
             rware_size(self.config.sensor_range),
+            self._tables,
         )
 
     def _forced(self, draws: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
