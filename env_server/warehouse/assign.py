@@ -22,6 +22,7 @@ class Table(NamedTuple):
     cost: I32  # (R * C,)
     turned: I32  # (R * C,) the same, columns first
     chosen: I32  # (R,)
+    closest: I32  # (R,) column
     shuffled: I32  # (max + 1,)
     row_price: I64  # (max + 1,) the dual variables u and v of the assignment problem, and its search tree
     column_price: I64
@@ -38,6 +39,7 @@ def make_table(rows: int, columns: int) -> Table:
         cost=np.zeros(rows * columns, np.int32),
         turned=np.zeros(rows * columns, np.int32),
         chosen=np.zeros(rows, np.int32),
+        closest=np.zeros(rows, np.int32),
         shuffled=np.zeros(size, np.int32),
         row_price=np.zeros(size, np.int64),
         column_price=np.zeros(size, np.int64),
@@ -66,21 +68,37 @@ def pair_at_random(t: Table, rows: int, columns: int, rng: U64) -> None:
 
 @compiled
 def pair_nearest(t: Table, rows: int, columns: int, rng: U64) -> None:
-    """Again and again the closest pair of those left. Of equals a random robot's is first: no number is favoured."""
+    """Again and again the closest pair of those left. Of equals a random robot's is first: no number is favoured.
+
+    Each row's own closest is kept, and sought again only when another row has got it.
+    """
     t.chosen[:rows] = NOTHING
     t.seen[:columns] = 0
     first = below(rng, rows) if rows > 1 else 0
+    for i in range(rows):
+        t.closest[i] = _closest(t, i, columns)
     for _ in range(min(rows, columns)):
-        row, column = NOTHING, NOTHING
+        row = NOTHING
         for k in range(rows):
-            i = (first + k) % rows
+            i = first + k if first + k < rows else first + k - rows
             if t.chosen[i] != NOTHING:
                 continue
-            for j in range(columns):
-                if t.seen[j] == 0 and (row < 0 or t.cost[i * columns + j] < t.cost[row * columns + column]):
-                    row, column = i, j
-        t.chosen[row] = column
-        t.seen[column] = 1
+            if t.seen[t.closest[i]]:
+                t.closest[i] = _closest(t, i, columns)
+            if row < 0 or t.cost[i * columns + t.closest[i]] < t.cost[row * columns + t.closest[row]]:
+                row = i
+        t.chosen[row] = t.closest[row]
+        t.seen[t.closest[row]] = 1
+
+
+@compiled
+def _closest(t: Table, row: int, columns: int) -> int:
+    """The first of a row's cheapest columns that nobody has got yet."""
+    closest = NOTHING
+    for j in range(columns):
+        if t.seen[j] == 0 and (closest < 0 or t.cost[row * columns + j] < t.cost[row * columns + closest]):
+            closest = j
+    return closest
 
 
 @compiled

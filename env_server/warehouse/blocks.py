@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 
 BLOCK = 8
-_BYTE, _WORD = ir.IntType(8), ir.IntType(64)
+_WORD = ir.IntType(64)
 
 
 def _data(context: Any, builder: Any, kind: Any, array: Any, first: Any, block: Any) -> Any:
@@ -75,17 +75,19 @@ def _word(_typing: Any, source: Any, first: Any) -> Any:
     return types.uint64(source, types.intp), make
 
 
-def _zeros(count: str) -> Callable[..., Any]:
-    """What counts the zero bytes at an end of a word: `cttz` at the first byte's, `ctlz` at the last byte's."""
+def _zero_bytes(_typing: Any, word: Any) -> Any:
+    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        bits = builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+        return builder.lshr(bits, ir.Constant(_WORD, 3))
 
-    def typed(_typing: Any, word: Any) -> Any:
-        def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            bits = getattr(builder, count)(arguments[0], ir.Constant(ir.IntType(1), 0))
-            return builder.lshr(bits, ir.Constant(_WORD, 3))
+    return types.intp(types.uint64), make
 
-        return types.intp(types.uint64), make
 
-    return typed
+def _backwards(_typing: Any, word: Any) -> Any:
+    def make(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bswap(arguments[0])
+
+    return types.uint64(types.uint64), make
 
 
 if TYPE_CHECKING:
@@ -99,6 +101,10 @@ if TYPE_CHECKING:
         """The same with seven items."""
         ...
 
+    def copy_four(to: Items, at: int, source: Items, first: int) -> None:
+        """The same with four items."""
+        ...
+
     def add_eight(to: Items, at: int, one: Items, first: int, other: Items, second: int) -> None:
         """Write the sums of `one[first : first + 8]` and `other[second : second + 8]` to `to[at : at + 8]`."""
         ...
@@ -107,18 +113,19 @@ if TYPE_CHECKING:
         """`source[first : first + 8]` as one word, the first byte in its lowest bits."""
         ...
 
-    def zero_bytes_first(word: np.uint64) -> int:
+    def zero_bytes(word: np.uint64) -> int:
         """How many of the eight bytes are zero before the first one that isn't: 8 if all are."""
         ...
 
-    def zero_bytes_last(word: np.uint64) -> int:
-        """The same from the last byte backwards."""
+    def backwards(word: np.uint64) -> np.uint64:
+        """The eight bytes in the opposite order."""
         ...
 
 else:
     copy_eight = intrinsic(_copy(((0, 8),)))
     copy_seven = intrinsic(_copy(((0, 4), (3, 4))))
+    copy_four = intrinsic(_copy(((0, 4),)))
     add_eight = intrinsic(_add)
     eight_bytes = intrinsic(_word)
-    zero_bytes_first = intrinsic(_zeros("cttz"))
-    zero_bytes_last = intrinsic(_zeros("ctlz"))
+    zero_bytes = intrinsic(_zero_bytes)
+    backwards = intrinsic(_backwards)

@@ -3,6 +3,7 @@
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.dispatch import Dispatch
 from env_server.warehouse.handing import give_back, hand_out
+from env_server.warehouse.legs import look_around
 from env_server.warehouse.observe import relook
 from env_server.warehouse.reference import refer
 from env_server.warehouse.state import I32, NOTHING, ONLINE, TOWED, Layout, State
@@ -21,8 +22,11 @@ def set_body(state: State, layout: Layout, dispatch: Dispatch, n: int, body: int
         elif before == TOWED:
             _bring_back(s, f, e, n)
     state.body[n] = body
-    if body == ONLINE and layout.dispatched:
-        for e in range(state.cell.shape[0]):
+    if not layout.dispatched:
+        return
+    for e in range(state.cell.shape[0]):
+        look_around(s, d, e, n)
+        if body == ONLINE:
             hand_out(s, d, f, e)
 
 

@@ -26,7 +26,7 @@ def make_layout(floor: Floor, config: WorldConfig) -> Layout:
         blocked=floor.blocked.reshape(-1).astype(np.uint8),
         ahead=_ahead(floor),
         seen_at=GUARD + (row + sight) * wide + column + sight,
-        columns_at=GUARD + column * floor.height + row,
+        columns_at=look_bytes(floor.height, floor.width, sight, False) + column * floor.height + row,
         row=row,
         column=column,
         highway=floor.highway.reshape(-1).astype(np.uint8),
@@ -47,7 +47,7 @@ def _ahead(floor: Floor) -> npt.NDArray[np.int32]:
 def make_state(layout: Layout, copies: int, robots: int, queue: int) -> State:
     """Arrays for E `copies` of N `robots`, all online; nothing is placed yet."""
     cells, shelves = layout.blocked.size, layout.slots.size
-    columns = cells + 2 * GUARD if layout.dispatched else 0
+    look = look_bytes(layout.height, layout.width, layout.sight, layout.dispatched)
     return State(
         cell=np.full((copies, robots), NOTHING, np.int32),
         heading=np.zeros((copies, robots), np.uint8),
@@ -70,8 +70,7 @@ def make_state(layout: Layout, copies: int, robots: int, queue: int) -> State:
         standing=np.full((copies, cells), NOTHING, np.int32),
         robot_at=np.full((copies, cells), NOTHING, np.int32),
         requested=np.zeros((copies, shelves), np.uint8),
-        look=np.zeros((copies, look_bytes(layout.height, layout.width, layout.sight)), np.uint8),
-        columns=np.zeros((copies, columns), np.uint8),
+        look=np.zeros((copies, look), np.uint8),
         illegal=np.zeros((copies, robots), np.int64),
     )
 

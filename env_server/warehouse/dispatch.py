@@ -14,7 +14,7 @@ from env_server.warehouse.state import I32, NOTHING, U8
 
 OFF, RANDOM, NEAREST, MATCHING = 0, 1, 2, 3  # config world.dispatch, in its order
 # Bits of a robot's `sign`; the lowest four say for each side whether the next cell there is nearer to its target.
-LOADED_SIGN, RETURNING_SIGN, ORDERED_SIGN = 16, 32, 64
+LOADED_SIGN, RETURNING_SIGN, UNDER_WAY_SIGN = 16, 32, 64
 SIGHT = 8  # cells that a robot sees ahead; as long as the usual aisle between two crossings
 
 

@@ -24,20 +24,19 @@ single lane a robot that looks one cell ahead sees the other one when it is too 
 import numpy as np
 import numpy.typing as npt
 
-from env_server.warehouse.blocks import BLOCK, eight_bytes, zero_bytes_first, zero_bytes_last
+from env_server.warehouse.blocks import BLOCK, backwards, copy_four, eight_bytes, zero_bytes
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import LOADED_SIGN, ORDERED_SIGN, RETURNING_SIGN, SIGHT, Dispatch
+from env_server.warehouse.dispatch import LOADED_SIGN, RETURNING_SIGN, SIGHT, UNDER_WAY_SIGN, Dispatch
 from env_server.warehouse.observe import ROBOT_BITS, SHELF_BIT
 from env_server.warehouse.state import (
+    DELIVER,
     DOWN,
     FETCH,
-    I32,
     LEFT,
     NOTHING,
     ONLINE,
     RETURN,
     RIGHT,
-    U8,
     UP,
     Layout,
     State,
@@ -50,10 +49,10 @@ SIDES_AT = 9
 WAY_SIZE = SIDES_AT + 4 * PER_SIDE
 Row = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 
-# By heading, which side is ahead, left, right and behind; and which of those four each side is.
+# By heading, which side is ahead, left, right and behind.
 _SIDES = np.array([[UP, LEFT, RIGHT, DOWN], [DOWN, RIGHT, LEFT, UP], [LEFT, DOWN, UP, RIGHT], [RIGHT, UP, DOWN, LEFT]])
-_SLOTS = np.argsort(_SIDES, axis=1)
 _DOWN, _RIGHT = np.array([-1, 1, 0, 0]), np.array([0, 0, -1, 1])  # rows and columns that a step to each side makes
+_FIRST = np.array([-BLOCK, 1, -BLOCK, 1])  # where the eight cells to each side begin in their row or column
 _ROBOTS, _SHELVES = (np.uint64(bits * 0x0101010101010101) for bits in (ROBOT_BITS, SHELF_BIT))  # of eight cells
 
 
@@ -70,91 +69,82 @@ def way_bounds(height: int, width: int) -> npt.NDArray[np.float32]:
     return np.array([1, 1, 1, 1, min(height + width, largest), offset, offset, STILL, WAITED, *side * 4], np.float32)
 
 
+def make_others(dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+    """What stands for the first robot to a side, four numbers per entry, flat.
+
+    An entry is 16 * the free cells before it + 8 if its way leads here + its sign's upper bits; SIGHT cells: none.
+    """
+    table = np.zeros((SIGHT + 1, 2, 8, PER_SIDE - 1), dtype)
+    table[:SIGHT, :, :, 0] = (SIGHT // np.arange(1, SIGHT + 1))[:, None, None]
+    shown = np.arange(8) << 4
+    table[:, 0, shown & UNDER_WAY_SIGN > 0, 1] = -1
+    table[:, 1, shown & UNDER_WAY_SIGN > 0, 1] = 1
+    table[:, :, :, 2] = shown & LOADED_SIGN > 0
+    table[:, :, :, 3] = shown & RETURNING_SIGN > 0
+    return table.reshape(-1)
+
+
 @compiled
-def write_ways(s: State, d: Dispatch, f: Layout, e: int, flat: Row, first: int, stride: int) -> None:
+def write_ways(s: State, d: Dispatch, f: Layout, e: int, others: Row, flat: Row, first: int, stride: int) -> None:
     """Write every online robot's numbers in copy `e`, robot n's from `first + n * stride` of `flat` on.
 
-    `flat` is int8 or int16, flat. Neither the way nor the neighbours are looked for step by step: each robot's way is
-    kept in its `sign`, and the cells to either side of it are read eight at a time.
+    `flat` is int8 or int16, flat.
     """
-    cells, headings, legs, signs = s.cell[e], s.heading[e], s.leg[e], d.sign[e]
-    look, columns, robot_at = s.look[e], s.columns[e], s.robot_at[e]
+    cells, headings, legs, targets, left = s.cell[e], s.heading[e], s.leg[e], d.target[e], d.left[e]
+    still, waited, body = s.still[e], s.waited[e], s.body
     longest = min(f.height + f.width, np.iinfo(flat.dtype).max)
     for n in range(cells.size):
-        if s.body[n] != ONLINE:
+        if body[n] != ONLINE:
             continue
-        cell, heading, at = cells[n], headings[n], first + n * stride
-        for leg in range(FETCH, RETURN + 1):
-            flat[at + leg - FETCH] = legs[n] == leg
-        _write_target(flat, at + 3, d.target[e, n], d.left[e, n], longest, f, cell, heading)
-        flat[at + 7] = min(STILL, s.still[e, n])
-        flat[at + 8] = min(WAITED, s.waited[e, n])
-        sides_at = at + SIDES_AT
-        for side in range(4):
-            if side == LEFT or side == RIGHT:
-                lane, place = look, f.seen_at[cell]
-            else:
-                lane, place = columns, f.columns_at[cell]
-            at = sides_at + PER_SIDE * _SLOTS[heading, side]
-            _write_side(
-                flat, at, s.body, signs, robot_at, lane, place, d.reach[cell, side], cell, f.width, signs[n], side
-            )
+        at, leg = first + n * stride, legs[n]
+        flat[at] = leg == FETCH
+        flat[at + 1] = leg == DELIVER
+        flat[at + 2] = leg == RETURN
+        _write_target(f, flat, at + 3, cells[n], headings[n], targets[n], min(left[n], longest))
+        flat[at + 7] = min(STILL, still[n])
+        flat[at + 8] = min(WAITED, waited[n])
+    _write_sides(s, d, f, e, others, flat, first + SIDES_AT, stride)
 
 
 @compiled
-def _write_target(flat: Row, at: int, target: int, left: int, longest: int, f: Layout, cell: int, heading: int) -> None:
+def _write_target(f: Layout, flat: Row, at: int, cell: int, heading: int, target: int, left: int) -> None:
     """Whether it is reached, how far it is, and where, as seen in the direction of `heading`; zeros without one."""
+    flat[at] = cell == target
     if target == NOTHING:
-        for k in range(4):
-            flat[at + k] = 0
-        return
-    flat[at] = left == 0
-    flat[at + 1] = left if left < longest else longest
+        target, left = cell, 0
     down, right = f.row[target] - f.row[cell], f.column[target] - f.column[cell]
+    leftward = _SIDES[heading, 1]
+    flat[at + 1] = left
     flat[at + 2] = _DOWN[heading] * down + _RIGHT[heading] * right
-    flat[at + 3] = _DOWN[_SIDES[heading, 1]] * down + _RIGHT[_SIDES[heading, 1]] * right
+    flat[at + 3] = _DOWN[leftward] * down + _RIGHT[leftward] * right
 
 
 @compiled
-def _write_side(
-    flat: Row,
-    at: int,
-    body: U8,
-    signs: U8,
-    robot_at: I32,
-    lane: U8,
-    place: int,
-    reach: int,
-    cell: int,
-    width: int,
-    sign: int,
-    side: int,
-) -> None:
-    """The numbers of one side of a robot at `cell`, which is `place` of `lane` (a row or a column, see observe.py).
+def _write_sides(s: State, d: Dispatch, f: Layout, e: int, others: Row, flat: Row, first: int, stride: int) -> None:
+    """The four sides of every online robot; here and in what is called no branch depends on what a robot sees.
 
-    How far it sees is `reach`, and loaded no farther than the next shelf; the way on is closed by a shelf right there,
-    unless a robot carries it, which may carry it away.
+    The cells ahead are read eight at a time, from the rows or the columns of `look`.
     """
-    if side == UP or side == LEFT:
-        word = eight_bytes(lane, place - BLOCK)
-        free, clear = zero_bytes_last(word & _ROBOTS), zero_bytes_last(word & _SHELVES)
-    else:
-        word = eight_bytes(lane, place + 1)
-        free, clear = zero_bytes_first(word & _ROBOTS), zero_bytes_first(word & _SHELVES)
-    if sign & LOADED_SIGN and clear < reach:
-        reach_now = clear + 1
-    else:
-        reach_now = reach
-    for k in range(1, PER_SIDE):
-        flat[at + k] = 0
-    closed = reach == 0 or (sign & LOADED_SIGN and clear == 0)
-    if free < reach_now:
-        other = robot_at[cell + (free + 1) * (_DOWN[side] * width + _RIGHT[side])]
-        theirs = signs[other]
-        flat[at + 1] = SIGHT // (free + 1)
-        if body[other] == ONLINE and theirs & ORDERED_SIGN:
-            flat[at + 2] = 1 if theirs >> (side ^ 1) & 1 else -1  # opposite sides differ in the last bit
-        flat[at + 3] = theirs & LOADED_SIGN != 0
-        flat[at + 4] = theirs & RETURNING_SIGN != 0
-        closed = closed and not (free == 0 and theirs & LOADED_SIGN)
-    flat[at] = 0 if closed else (1 if sign >> side & 1 else -1)
+    cells, headings, signs, robot_at, look, body = s.cell[e], s.heading[e], d.sign[e], s.robot_at[e], s.look[e], s.body
+    reaches, in_row, in_column, width = d.reach, f.seen_at, f.columns_at, f.width
+    for n in range(cells.size):
+        if body[n] != ONLINE:
+            continue
+        cell, heading, sign, at = cells[n], headings[n], signs[n], first + n * stride
+        row_place, column_place = in_row[cell], in_column[cell]
+        for k in range(4):
+            side = _SIDES[heading, k]
+            word = eight_bytes(look, (row_place if side >= LEFT else column_place) + _FIRST[side])
+            word = word if side & 1 else backwards(word)
+            free, clear = zero_bytes(word & _ROBOTS), zero_bytes(word & _SHELVES)
+            loaded, reach = sign & LOADED_SIGN != 0, reaches[cell, side]
+            # loaded, it sees as far as the next shelf and what is there
+            seen = free < (min(reach, clear + 1) if loaded else reach)
+            step = _DOWN[side] * width + _RIGHT[side]
+            theirs = signs[robot_at[cell + (free + 1) * step if seen else cell]] if seen else np.uint8(0)
+            # a shelf right ahead is in the way, unless a robot there carries it and may carry it away
+            shelf = loaded & (clear == 0) & ((free > 0) | (theirs & LOADED_SIGN == 0))
+            flat[at] = 0 if shelf | (reach == 0) else 2 * (sign >> side & 1) - 1
+            entry = 16 * (free if seen else SIGHT) + 8 * (theirs >> (side ^ 1) & 1) + (theirs >> 4)
+            copy_four(flat, at + 1, others, entry * 4)
+            at += PER_SIDE

@@ -58,8 +58,10 @@ def _list_open(s: State, d: Dispatch, e: int) -> int:
 
 @compiled
 def _fill_costs(s: State, d: Dispatch, f: Layout, e: int, robots: int, requests: int) -> None:
-    """The way of each idle robot to each open request: as the crow flies where nothing on the floor is blocked, since an
-    unloaded robot passes under shelves; else from kept fields if all of them have room, or searched.
+    """The way of each idle robot to each open request.
+
+    Where nothing on the floor is blocked, it leads straight to the row and the column, since an unloaded robot passes
+    under shelves. Elsewhere it comes from kept fields if all of them have room, or is searched.
     """
     if not d.walled:
         for i in range(robots):

@@ -31,6 +31,7 @@ class Window(NamedTuple):
     size: int  # D
     rware: int  # numbers that are RWARE's; dispatch's follow
     tables: Tables
+    others: Rows  # what `features.make_others` gives
 
 
 @compiled
@@ -39,7 +40,7 @@ def observe(state: State, layout: Layout, dispatch: Dispatch, e: int, window: Wi
     first = e * window.copy_stride
     write_rows(state, layout, e, window.tables, window.flat, first, window.robot_stride, window.size)
     if layout.dispatched:
-        write_ways(state, dispatch, layout, e, window.flat, first + window.rware, window.robot_stride)
+        write_ways(state, dispatch, layout, e, window.others, window.flat, first + window.rware, window.robot_stride)
 
 
 @compiled

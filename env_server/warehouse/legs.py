@@ -5,9 +5,9 @@ distance.py; which robot holds which derives from the State, so `rebuild` can fi
 """
 
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import LOADED_SIGN, ORDERED_SIGN, RETURNING_SIGN, Dispatch
+from env_server.warehouse.dispatch import LOADED_SIGN, RETURNING_SIGN, UNDER_WAY_SIGN, Dispatch
 from env_server.warehouse.distance import FAR, FREE, LOADED, hold, release, release_all
-from env_server.warehouse.state import DELIVER, FETCH, NO_LEG, NOTHING, RETURN, State
+from env_server.warehouse.state import DELIVER, FETCH, NO_LEG, NOTHING, ONLINE, RETURN, State
 
 
 @compiled
@@ -49,7 +49,8 @@ def look_around(s: State, d: Dispatch, e: int, n: int) -> None:
     if s.leg[e, n] == RETURN:
         sign += RETURNING_SIGN
     if s.leg[e, n] != NO_LEG:
-        sign += ORDERED_SIGN
+        if s.body[n] == ONLINE:
+            sign += UNDER_WAY_SIGN
         if cell != NOTHING:
             field = d.distances.fields[d.field_of[e, n]]
             left = field[cell]
@@ -70,16 +71,6 @@ def forget(s: State, d: Dispatch, e: int, n: int) -> None:
     s.home[e, n] = NOTHING
     s.has_delivered[e, n] = 0
     retarget(s, d, e, n)
-
-
-@compiled
-def count_wait(s: State, e: int, n: int, left: int) -> None:
-    """Robot `n` has `left` steps to go: note whether it has never been so near on this leg."""
-    if left < s.closest[e, n]:
-        s.closest[e, n] = left
-        s.waited[e, n] = 0
-    else:
-        s.waited[e, n] += 1
 
 
 @compiled

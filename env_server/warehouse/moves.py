@@ -13,7 +13,7 @@ from env_server.warehouse.state import NOTHING, Layout, Scratch, State
 
 @compiled
 def _find_way(state: State, layout: Layout, scratch: Scratch, e: int, asking: int) -> int:
-    """Note where each of `asks` wants to go, if it may, and the wait of a robot that stands there; gives how many go."""
+    """Note where each of `asks` may go, and that the robot which stands there has one waiting; gives how many go."""
     cells, headings, carrying, look = state.cell[e], state.heading[e], state.carrying[e], state.look[e]
     going = 0
     for k in range(asking):

@@ -7,7 +7,7 @@ Every function that changes a cell brings it up to date, most of them by `relook
 
 One row is: column, row (RWARE's order), loaded, heading (4), on the highway; then 7 numbers for each cell of the
 window, row by row, not turned with the robot: robot there, its heading (4, up where there is none), shelf, requested.
-It is written in blocks of eight numbers taken from tables, left to right: the eighth of a cell is overwritten by the next.
+It is written left to right in blocks of eight numbers taken from tables; the next cell overwrites a cell's eighth.
 """
 
 from typing import NamedTuple
@@ -63,9 +63,10 @@ def rware_size(sensor_range: int) -> int:
     return SELF + PER_CELL * (2 * sensor_range + 1) ** 2
 
 
-def look_bytes(height: int, width: int, sight: int) -> int:
+def look_bytes(height: int, width: int, sight: int, dispatched: bool) -> int:
     """Size of one copy's `look`."""
-    return (height + 2 * sight) * (width + 2 * sight) + 2 * GUARD
+    columns = height * width + GUARD if dispatched else 0
+    return (height + 2 * sight) * (width + 2 * sight) + 2 * GUARD + columns
 
 
 @compiled
@@ -84,7 +85,7 @@ def relook(state: State, layout: Layout, e: int, cell: int) -> None:
         seen += SHELF_BIT
     state.look[e, layout.seen_at[cell]] = seen
     if layout.dispatched:
-        state.columns[e, layout.columns_at[cell]] = seen
+        state.look[e, layout.columns_at[cell]] = seen
 
 
 @compiled

@@ -11,7 +11,7 @@ from env_server.warehouse.compiled import compiled
 from env_server.warehouse.dispatch import Dispatch
 from env_server.warehouse.distance import FAR
 from env_server.warehouse.handing import hand_out
-from env_server.warehouse.legs import count_wait, forget, look_around, retarget
+from env_server.warehouse.legs import forget, look_around, retarget
 from env_server.warehouse.observe import relook
 from env_server.warehouse.random import below
 from env_server.warehouse.state import (
@@ -50,22 +50,26 @@ def advance(s: State, d: Dispatch, f: Layout, e: int, before: I32, actions: U8, 
     `before` (N,) are the cells they stood on, `actions` uint8 (N,) what they tried (only TOGGLE counts: under dispatch
     all loading and unloading is done here). Adds to `rewards` f32 (N,).
     """
+    cells, legs, still, body = s.cell[e], s.leg[e], s.still[e], s.body
+    targets, left, closest, waited = d.target[e], d.left[e], s.closest[e], s.waited[e]
     idle = False
-    for n in range(s.cell.shape[1]):
-        if s.body[n] != ONLINE:
+    for n in range(cells.size):
+        if body[n] != ONLINE:
             continue
-        leg, cell = s.leg[e, n], s.cell[e, n]
-        s.still[e, n] = s.still[e, n] + 1 if cell == before[n] else 0
-        if leg != NO_LEG:
-            if cell != before[n]:
-                far = d.left[e, n]
+        cell, moved = cells[n], cells[n] != before[n]
+        still[n] = 0 if moved else still[n] + 1
+        if legs[n] != NO_LEG:
+            if moved:
+                far = left[n]
                 look_around(s, d, e, n)
                 if d.reward == DENSE:  # before the leg changes: a change of target is never charged
-                    rewards[n] += d.dense_scale * _gain(far, d.left[e, n])
-            count_wait(s, e, n, d.left[e, n])
-            if cell == d.target[e, n]:
+                    rewards[n] += d.dense_scale * _gain(far, left[n])
+            nearer = left[n] < closest[n]  # than ever on this leg
+            waited[n] = 0 if nearer else waited[n] + 1
+            closest[n] = left[n] if nearer else closest[n]
+            if cell == targets[n]:
                 _at_target(s, d, f, e, n, actions[n] == TOGGLE, rewards)
-        idle = idle or s.leg[e, n] == NO_LEG
+        idle |= legs[n] == NO_LEG
     if idle:
         hand_out(s, d, f, e)
 

@@ -102,12 +102,12 @@ def move(state: State, layout: Layout, scratch: Scratch, e: int, moving: int) ->
 
 @compiled
 def _move_in_columns(state: State, layout: Layout, scratch: Scratch, e: int, moving: int) -> None:
-    look, columns = state.look[e], state.columns[e]
+    look = state.look[e]
     for k in range(moving):
         n = scratch.movers[k]
         left, entered = scratch.before[n], scratch.target[n]
-        columns[layout.columns_at[left]] = look[layout.seen_at[left]]
-        columns[layout.columns_at[entered]] = look[layout.seen_at[entered]]
+        look[layout.columns_at[left]] = look[layout.seen_at[left]]
+        look[layout.columns_at[entered]] = look[layout.seen_at[entered]]
 
 
 @compiled

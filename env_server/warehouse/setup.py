@@ -66,7 +66,7 @@ def estimate_bytes(world: WorldConfig, floor: Floor | None = None) -> int:
     features, itemsize = observation_shape(world, floor)
     # eight int32, a uint16, five bytes and a counter; this observation and the one in which an episode ended
     per_robot = 8 * 4 + 2 + 5 + 8 + 2 * features * itemsize
-    window = look_bytes(floor.height, floor.width, world.sensor_range) + (floor.cells if dispatched else 0)
+    window = look_bytes(floor.height, floor.width, world.sensor_range, dispatched)
     per_copy = robots * per_robot + 2 * 4 * floor.cells + window + 5 * shelves + 4 * queue + 36
     # a shelf's slot is fetched from by unloaded robots and returned to by loaded ones, a goal only delivered to
     targets = (2 * shelves if shelves else len(floor.service)) + len(floor.goals)

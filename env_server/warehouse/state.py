@@ -45,12 +45,11 @@ class State(NamedTuple):
     standing: I32  # (E, cells) shelf standing or carried there: RWARE's shelf layer
     robot_at: I32  # (E, cells)
     requested: U8  # (E, S) 1 if the shelf is in the queue
-    look: U8  # (E, padded cells) what a robot sees of a cell; see observe.py
-    columns: U8  # (E, cells + 2 GUARD) the same column by column, headings aside; (E, 0) with dispatch off
+    look: U8  # (E, look_bytes) what a robot sees of a cell; see observe.py
     illegal: npt.NDArray[np.int64]  # (E, N) actions outside the space since the world was made
 
 
-UNKEPT = ("standing", "robot_at", "requested", "look", "columns", "illegal")
+UNKEPT = ("standing", "robot_at", "requested", "look", "illegal")
 
 
 class Layout(NamedTuple):
@@ -62,7 +61,7 @@ class Layout(NamedTuple):
     blocked: U8  # (cells,)
     ahead: I32  # (cells, 4) the cell ahead by heading; the same cell where the floor ends or the way is blocked
     seen_at: I32  # (cells,) where in `look` a robot sees the cell
-    columns_at: I32  # (cells,) where in `columns` it stands
+    columns_at: I32  # (cells,) where in `look` it stands once more, column by column, with dispatch on
     row: I32  # (cells,)
     column: I32  # (cells,)
     highway: U8  # (cells,)

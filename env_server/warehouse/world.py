@@ -15,7 +15,7 @@ from env_server.warehouse.bodies import set_body
 from env_server.warehouse.build import make_layout, make_orders, make_scratch, make_state
 from env_server.warehouse.compiled import entry_point
 from env_server.warehouse.draw import draw
-from env_server.warehouse.features import way_bounds, way_size
+from env_server.warehouse.features import make_others, way_bounds, way_size
 from env_server.warehouse.kernel import Window, derive_all, observe_all, restart, step
 from env_server.warehouse.observe import Rows, make_tables, rware_size
 from env_server.warehouse.setup import build_floor, resolve
@@ -48,6 +48,7 @@ class Warehouse:
         self._spec = _spec(self.config, self.floor.height, self.floor.width)
         size, dtype = self._spec.observation_size, self._spec.observation_dtype
         self._tables = make_tables(self.floor, dtype)
+        self._others = make_others(dtype)
         self._no_draws = np.full((self.config.worlds, self.floor.goals.size), NOTHING, np.int32)
         self._step = Step(
             rewards=np.zeros(shape, np.float32),
@@ -177,6 +178,7 @@ class Warehouse:
             shape[2],
             rware_size(self.config.sensor_range),
             self._tables,
+            cast(Rows, self._others),
         )
 
     def _forced(self, draws: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
