@@ -9,7 +9,7 @@ from fleet.core.compiled import Compiler, entry_point
 
 __all__ = ["compiled", "entry_point", "is_kept"]
 
-_TYPES = ("dispatch.py", "reference.py", "state.py")
+_TYPES = ("blocks.py", "dispatch.py", "reference.py", "state.py")
 _SOURCES = [
     source
     for source in Path(__file__).parent.glob("*.py")

@@ -12,7 +12,7 @@ from env_server.warehouse.legs import forget, retarget
 from env_server.warehouse.random import below
 from env_server.warehouse.state import FETCH, NO_LEG, NOTHING, ONLINE, RETURN, Layout, State
 
-UNREACHABLE = 1 << 24  # as a cost; dearer than any sum of ways, and 200 of them still fit an int32
+UNREACHABLE = 1 << 28  # as a cost; dearer than the ways of 4,000 robots together
 
 
 @compiled

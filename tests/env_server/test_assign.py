@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from env_server.warehouse.assign import Table, make_table, pair_at_random, pair_matching, pair_nearest
+from env_server.warehouse.random import below
 
 Costs = npt.NDArray[np.int32]
 
@@ -101,6 +102,21 @@ def test_nearest_pairs_the_closest_first() -> None:
         chosen = table.chosen.tolist()
         assert_full_pairing(unequal, chosen)
         assert sorted(int(unequal[i, j]) for i, j in enumerate(chosen) if j >= 0) == slow_nearest_total(unequal)
+
+
+def test_nearest_is_what_trying_every_pair_again_gives_equals_too() -> None:
+    for seed, costs in enumerate(cases(200, largest=9, dearest=4)):
+        rows, columns = costs.shape
+        first = below(generator_words(seed), rows) if rows > 1 else 0
+        pairs = [((first + k) % rows, j) for k in range(rows) for j in range(columns)]
+        expected = [-1] * rows
+        while pairs:
+            row, column = min(pairs, key=lambda pair: costs[pair])
+            expected[row] = column
+            pairs = [(i, j) for i, j in pairs if i != row and j != column]
+        table = table_of(costs)
+        pair_nearest(table, rows, columns, generator_words(seed))
+        assert table.chosen.tolist() == expected
 
 
 def test_of_equally_near_robots_any_may_be_first() -> None:

@@ -1,5 +1,6 @@
 """The way in the observation: what dispatch appends, number by number, on small floors."""
 
+import numpy as np
 import pytest
 
 from env_server.warehouse.distance import FAR
@@ -20,7 +21,7 @@ from env_server.warehouse.state import (
     UP,
 )
 from env_server.warehouse.world import Warehouse
-from tests.env_server.dispatching import act, carrying, features, fetching, make, of, put, two_carrying
+from tests.env_server.dispatching import act, carrying, drive, features, fetching, make, of, put, two_carrying
 
 STILL_AT, WAITED_AT = 7, 8
 AHEAD = slice(SIDES_AT, SIDES_AT + PER_SIDE)
@@ -106,6 +107,48 @@ def test_a_loaded_robot_sees_standing_shelves_as_closed_and_not_beyond_them() ->
         queue=[1],
     )
     assert features(world, out)[AHEAD][:2] == [0, 0]
+
+
+def slow_sides(world: Warehouse, e: int, n: int) -> list[list[int]]:
+    """Open, near, loaded and returning of the four sides of robot `n` in copy `e`, cell by cell."""
+    s, floor = {name: array[e].tolist() for name, array in world.state().items() if array.ndim > 1}, world.floor
+    standing = {cell for shelf, cell in enumerate(s["shelf_cell"]) if shelf not in s["carrying"]}
+    turned = [[(-1, 0), (0, -1), (0, 1), (1, 0)], [(1, 0), (0, 1), (0, -1), (-1, 0)]]
+    turned += [[(0, -1), (1, 0), (-1, 0), (0, 1)], [(0, 1), (-1, 0), (1, 0), (0, -1)]]
+    loaded, sides = s["carrying"][n] != NOTHING, []
+    for down, right in turned[s["heading"][n]]:
+        row, column = divmod(s["cell"][n], floor.width)
+        sides.append([0, 0, 0, 0])
+        for steps in range(1, SIGHT + 1):
+            row, column = row + down, column + right
+            if not (0 <= row < floor.height and 0 <= column < floor.width) or floor.blocked[row, column]:
+                break
+            cell = row * floor.width + column
+            shelf = loaded and cell in standing
+            if steps == 1:
+                sides[-1][0] = int(not shelf)
+            if cell in s["cell"]:
+                other = s["cell"].index(cell)
+                sides[-1][1:] = [SIGHT // steps, s["carrying"][other] != NOTHING, s["leg"][other] == RETURN]
+                break
+            if shelf:
+                break
+    return sides
+
+
+def test_all_sides_are_as_seen_cell_by_cell_at_edges_and_over_loads_too() -> None:
+    layout = "......g.....\n.xx..x..x...\n.xx.....x...\n............\nx..........."
+    world, out = make(layout, robots=7, worlds=2, request_queue=5, max_steps=60)
+    generator = np.random.default_rng(4)
+    seen = 0
+    for _ in range(150):
+        world.step(drive(world, out, generator), out)
+        for e, n in np.ndindex(2, 7):
+            sides = out[n, e, SIDES_AT - WAY_SIZE :].reshape(4, PER_SIDE)
+            sides = np.column_stack([sides[:, 0] != 0, sides[:, [1, 3, 4]]])
+            assert sides.tolist() == slow_sides(world, e, n)
+            seen += int((sides[:, 2:].sum(axis=1) == 2).sum())
+    assert seen > 0, "some that bring a shelf back were seen"
 
 
 def test_bounds_fit_the_type() -> None:

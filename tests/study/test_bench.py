@@ -38,6 +38,7 @@ def test_world_compares_with_rware_and_by_number_of_robots() -> None:
     assert set(rows) == {
         "world_40_robots",
         "world_tiny_2ag",
+        "world_dispatch_4_robots",
         "world_dispatch_40_robots",
         "world_cost_2_robots",
         "world_cost_4_robots",
