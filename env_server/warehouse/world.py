@@ -155,7 +155,7 @@ class Warehouse:
         return draw(self.floor, self._state, copy)
 
     def _window(self, out: Array) -> Window:
-        """`out` as the kernel writes it; the last one is kept, as a close look costs as much as stepping 50 robots."""
+        """`out` as the kernel writes it; the last one is kept, as a close look costs as much as stepping 100 robots."""
         if self._seen is None or self._seen[0] is not out or not out.flags.writeable:
             self._seen = out, self._look_at(out)
         return self._seen[1]
