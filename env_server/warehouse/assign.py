@@ -70,17 +70,30 @@ def pair_nearest(t: Table, rows: int, columns: int, rng: U64) -> None:
     t.chosen[:rows] = NOTHING
     t.seen[:columns] = 0
     first = below(rng, rows) if rows > 1 else 0
+    for i in range(rows):
+        t.came_from[i] = _nearest_left(t, i, columns)
     for _ in range(min(rows, columns)):
-        row, column = NOTHING, NOTHING
+        row = NOTHING
         for k in range(rows):
             i = (first + k) % rows
             if t.chosen[i] != NOTHING:
                 continue
-            for j in range(columns):
-                if t.seen[j] == 0 and (row < 0 or t.cost[i * columns + j] < t.cost[row * columns + column]):
-                    row, column = i, j
-        t.chosen[row] = column
-        t.seen[column] = 1
+            if t.seen[t.came_from[i]] == 1:
+                t.came_from[i] = _nearest_left(t, i, columns)
+            if row < 0 or t.cost[i * columns + t.came_from[i]] < t.cost[row * columns + t.came_from[row]]:
+                row = i
+        t.chosen[row] = t.came_from[row]
+        t.seen[t.came_from[row]] = 1
+
+
+@compiled
+def _nearest_left(t: Table, row: int, columns: int) -> int:
+    """The first of the nearest columns that nobody has; NOTHING if all are taken."""
+    nearest = NOTHING
+    for j in range(columns):
+        if t.seen[j] == 0 and (nearest < 0 or t.cost[row * columns + j] < t.cost[row * columns + nearest]):
+            nearest = j
+    return nearest
 
 
 @compiled
