@@ -21,12 +21,15 @@ from fleet.control.harness import MeasuredDrill
 from fleet.control.process.processes import Modules, Processes
 from fleet.control.status import ProcessStatus
 from fleet.control.timing import Timing
+from fleet.core.beats import beat_s
 from fleet.core.config import Config, robot_groups
 from fleet.core.faults.resolve import resolve
 from fleet.core.messages import Heartbeat, Inject, Stop
 from fleet.core.rundir import RunDirectory
 
 Tell = Callable[[Child, Inject | Stop], bool]
+
+_JUDGED_S = 0.00025  # between two judgements for each process: 10 ms for forty, and a few hundredths of a core
 
 
 class House:
@@ -52,11 +55,11 @@ class House:
         names = [f"learner-{learner}" for learner in range(len(groups))]
         learners = {name: Child(name, learner, budget) for learner, name in enumerate(names)}
         server = Child(SERVER, None, budget, incarnation=life)
-        self._run, self._tell = run, tell
+        self._run, self._tell, self._judge_at = run, tell, 0.0
         self._children = {SERVER: server} | learners
         self.learners = list(learners.values())
         self.processes = Processes(run, directory.logs, life_pipe, modules)
-        watch = Watch(control, record)
+        watch = Watch(control, record, beat_s(config))
         self.care = Care(run, learners, self.processes, record, watch, starts, timing)
         self.server = ServerCare(
             server,
@@ -115,8 +118,10 @@ class House:
 
     def act(self, attention: float, now: float) -> None:
         """Judge everyone, and do what the clock says."""
-        self.care.judge(attention, now)
-        self.server.judge(attention, now)
+        if now >= self._judge_at:
+            self._judge_at = now + _JUDGED_S * len(self._children)
+            self.care.judge(attention, now)
+            self.server.judge(attention, now)
         self.zygote.watch(attention, now)
         self.drill.tick(now)
         self.server.act(attention, now)

@@ -64,7 +64,7 @@ class Supervisor:
         self._life = life
         self._starts = Starts(directory, snapshot, dict(origins or {}), config.checkpoint.keep)
         self._on_status = on_status
-        self._modules, self._timing = modules or Modules(), timing or Timing()
+        self._modules, self._timing = modules or Modules(), (timing or Timing()).of_fleet(config.world.robots)
         self._ending: Ending | None = None
         self._killed = False
         self._inbox = Inbox()

@@ -237,6 +237,8 @@ class Care:
         self.notices.append(Lost(self._run, child.learner, child.incarnation, reason))
 
     def _due(self, child: Child) -> float | None:
+        if child.phase is Phase.UP and child.leave_by is None:
+            return None  # nearly all, nearly always
         if child.phase is Phase.LEFT:
             return child.due
         if child.phase is Phase.WAITING:
