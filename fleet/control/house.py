@@ -5,6 +5,7 @@ Takes nothing in by itself: the loop hands it what comes in, and calls `act` eac
 
 from collections.abc import Callable
 
+from fleet.control.care.aside import in_thread
 from fleet.control.care.child import SERVER, Child, Phase
 from fleet.control.care.injuries import Injuries
 from fleet.control.care.learners import Care
@@ -70,6 +71,7 @@ class House:
             starts,
             timing.server_stuck,
             lambda round_: self.drill.struck_since(round_),
+            in_thread,
         )
         self.zygote = ZygoteCare(self.processes, record, watch, budget, control.heartbeat_s)
         injuries = Injuries(run, self.care, self.processes, watch, timing.leave, tell)
@@ -98,9 +100,9 @@ class House:
         """Their rows of the display."""
         return [child.status() for child in self.everyone()]
 
-    def dues(self) -> tuple[float | None, ...]:
+    def dues(self, now: float) -> tuple[float | None, ...]:
         """When there is something to do next, unless something happens before."""
-        return self.care.next_due(), self.server.next_due(), self.zygote.next_due(), self.drill.next_due()
+        return self.care.next_due(), self.server.next_due(now), self.zygote.next_due(), self.drill.next_due()
 
     def knows(self, process: str, incarnation: int) -> bool:
         """Whether the run has, or had, that incarnation of the server or of a learner."""

@@ -28,6 +28,7 @@ UNREACHABLE = "learner_unreachable"
 REFUSED = "policy_refused"
 _CAUSES: dict[Ailment, str] = {"frozen": FROZEN, "stuck": STUCK}
 _WORDS = {FROZEN: "frozen", STUCK: "stuck", UNREACHABLE: "unreachable"}
+_AT_ONCE = 32  # learners that are starting: more only stand in each other's and everybody's way
 _IDLE_BEATS = 3  # heartbeats without work between two complaints of no answer that make the second a death
 
 
@@ -47,6 +48,8 @@ class Care:
         self.learners = learners
         self.notices: deque[Lost | Gone | Inject | Stop] = deque()
         self.draining = False
+        self.settling = False
+        """What a dead server had accepted is being read: nobody comes back before it is known."""
         self._run, self._processes, self._record, self._watch = run, processes, record, watch
         self._starts, self._timing = starts, timing
         self.zombies = Zombies(processes, record, timing.zombie)
@@ -64,7 +67,9 @@ class Care:
 
     def next_due(self) -> float | None:
         """When `act` has something to do next, unless something happens before."""
-        due = [due for child in self.learners.values() if (due := self._due(child)) is not None]
+        full = self._room() <= 0
+        waiting = (child for child in self.learners.values() if not (full and child.phase is Phase.WAITING))
+        due = [due for child in waiting if (due := self._due(child)) is not None]
         return min([*due, *self.zombies.dues()], default=None)
 
     def speaks_for(self, process: str, incarnation: int) -> bool:
@@ -75,6 +80,7 @@ class Care:
 
     def act(self, now: float) -> None:
         """Start the learners whose time has come, give up those that left too soon, and end what outstayed its time."""
+        room = self._room()
         for child in self.learners.values():
             due = self._due(child)
             if due is None or now < due:
@@ -86,7 +92,8 @@ class Care:
                 child.phase = Phase.ENDED
             elif child.phase is Phase.LEFT:
                 self._declare(child, now)
-            else:
+            elif room > 0:
+                room -= 1
                 self._start(child)
         self.zombies.act(now)
 
@@ -245,6 +252,11 @@ class Care:
             known = child.fenced[0] >= child.incarnation - 1
             return child.due if known else max(child.due, child.fence_by)
         return child.leave_by if child.running else None
+
+    def _room(self) -> int:
+        """How many more may start now."""
+        starting = sum(child.phase is Phase.STARTING for child in self.learners.values())
+        return 0 if self.settling else _AT_ONCE - starting
 
     def _start(self, child: Child) -> None:
         assert child.learner is not None
