@@ -169,7 +169,7 @@ class Care:
         noticed = self._record.since(happening.noticed)
         details = {"pid": happening.pid, "incarnation": child.incarnation, "status": happening.status}
         self._record.event("exit", child.name, **details, suspect=noticed)
-        left = happening.status == 0
+        left = happening.status == 0 or (happening.status is None and self.draining)
         if not child.wanted or (self.draining and left):
             child.phase = Phase.ENDED
             if not left:

@@ -16,7 +16,7 @@ from fleet.control.process import logs, pidfd
 from fleet.control.process.spawn import Spawned, spawn
 from fleet.control.process.zygote_client import Exited, Forked, Pong, Ready, Refused, ZygoteClient
 
-_STATUS_PATIENCE_S = 0.02  # how long the zygote may take to say how its child ended
+_STATUS_PATIENCE_S = 0.02  # how long the zygote may take to say how its child ended, for each that has ended
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class Processes:
         assert held.noticed is not None
         status = held.spawned.status() if held.spawned is not None else pidfd.reap(held.pidfd)
         if status is None:
-            if self._zygote is not None and now - held.noticed < _STATUS_PATIENCE_S:
+            if self._zygote is not None and now - held.noticed < _STATUS_PATIENCE_S * len(self._ending):
                 return []
             self._unreaped.append(held)
         self._release(held)
