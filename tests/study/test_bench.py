@@ -192,20 +192,32 @@ def test_each_fleet_has_as_much_floor_for_each_robot() -> None:
     assert load_config("warehouse1000", bench_scale.floor_of(1000)) == load_config("warehouse1000")
 
 
-@pytest.mark.e2e
-def test_scale_sets_each_fleet_against_the_smallest_and_draws_them(tmp_path: Path) -> None:
-    small = ["world.worlds=2", "learner.rollout_steps=256", "learner.minibatch=64", "network.hidden=[8]"]
-    measured = bench_scale.measure(counts=(2, 4), overrides=small)
-    rows = by_name(measured)
-    assert {name for name in rows if name.startswith("scale_4")} == {
-        f"scale_4_{what}" for what in ("wall", "cpu", "learner", "memory", "ready")
+def test_scale_sets_each_fleet_against_the_smallest_and_draws_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleets = {
+        10: bench_scale.Scaled(10, wall_us=20.0, cpu_us=30.0, learner=9e6, memory=500e6, ready_s=5.0),
+        40: bench_scale.Scaled(40, wall_us=22.0, cpu_us=36.0, learner=9e6, memory=800e6, ready_s=8.0),
     }
-    assert rows["scale_2_cpu"].ratio == 1.0
-    assert rows["scale_4_cpu"].ratio == pytest.approx(rows["scale_4_cpu"].value / rows["scale_2_cpu"].value)
-    assert 0 < rows["scale_4_learner"].value < rows["scale_4_memory"].value
-    assert points(measured.rows, "scale", "cpu") == {2: rows["scale_2_cpu"].value, 4: rows["scale_4_cpu"].value}
+    monkeypatch.setattr(bench_scale, "scale", lambda robots, *_: fleets[robots])
+    measured = bench_scale.measure(counts=(10, 40))
+    rows = {row.name: row for row in measured.rows}
+    assert rows["scale_10_cpu"].ratio == 1.0
+    assert (rows["scale_40_cpu"].value, rows["scale_40_cpu"].ratio) == (36.0, pytest.approx(1.2))
+    assert (rows["scale_40_memory"].value, rows["scale_40_memory"].ratio) == (20.0, pytest.approx(0.4))
+    assert points(measured.rows, "scale", "cpu") == {10: 30.0, 40: 36.0}
     plot(measured.rows, tmp_path / "scale.png")
     assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.e2e
+def test_scale_measures_a_real_fleet() -> None:
+    small = ["world.worlds=2", "learner.rollout_steps=512", "learner.epochs=1", "network.hidden=[8]"]
+    fleet = bench_scale.scale(3, small, enough=30)
+    assert fleet.wall_us > 0
+    assert fleet.cpu_us > 0
+    assert 2e6 < fleet.learner < fleet.memory < 2e9
+    assert fleet.ready_s > 0
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ COUNTS = (10, 40, 100, 200, 400, 1000)
 PER_PROCESS = 50
 CELLS = 30  # of the floor for each robot, as warehouse1000 has them
 _BLOCK = 9  # rows of a shelf block with its aisle, and how many times as many columns as rows of blocks
-_DROPPED, _LEAST, _ENOUGH = 2, 3, 600  # rounds left out, rounds measured at least, and robots x rounds
+ENOUGH = 600  # robots x rounds
+_DROPPED, _LEAST = 2, 3  # rounds left out, and rounds measured at least
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,21 @@ class Scaled:
 
 
 def measure(
-    *, counts: Sequence[int] = COUNTS, overrides: Sequence[str] = (), per_process: int = PER_PROCESS
+    *,
+    counts: Sequence[int] = COUNTS,
+    overrides: Sequence[str] = (),
+    per_process: int = PER_PROCESS,
+    enough: int = ENOUGH,
 ) -> Measured:
     """Rows `scale_N_...` for N robots, then `scale_packed_N_...`, each against the smallest fleet of its block.
 
+    A fleet is measured for as many rounds as make robots x rounds `enough`, but for three at least.
     Raises BadInput if a fleet doesn't fit, FleetError if a run fails.
     """
-    blocks = {"scale": [scale(count, overrides) for count in counts]}
+    blocks = {"scale": [scale(count, overrides, enough) for count in counts]}
     if "learners" in Config.model_fields:
         packed = [*overrides, f"learners.per_process={per_process}"]
-        blocks["scale_packed"] = [scale(count, packed) for count in counts]
+        blocks["scale_packed"] = [scale(count, packed, enough) for count in counts]
     rows = [row for name, fleets in blocks.items() for fleet in fleets for row in _rows(name, fleet, fleets[0])]
     how = (
         f"Supervised runs of warehouse1000 (8 copies, rollouts of 32 steps) with {CELLS} cells and half a station per "
@@ -77,9 +83,9 @@ def floor_of(robots: int) -> list[str]:
     return [f"world.{key}={value}" for key, value in sizes.items()]
 
 
-def scale(robots: int, overrides: Sequence[str] = ()) -> Scaled:
+def scale(robots: int, overrides: Sequence[str] = (), enough: int = ENOUGH) -> Scaled:
     """Train a fleet of that many for a few rounds, in a folder that is removed."""
-    last = _DROPPED + max(_LEAST, _ENOUGH // robots)
+    last = _DROPPED + max(_LEAST, enough // robots)
     settings = load_config("warehouse1000", [*floor_of(robots), f"run.rounds={last + 1}", *overrides])
     watch = Watch(last)
     with tempfile.TemporaryDirectory(prefix="fleet-bench-") as folder:
