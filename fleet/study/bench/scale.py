@@ -22,13 +22,13 @@ from fleet.core.config import Config
 from fleet.core.config.load import load_config
 from fleet.core.errors import FleetError
 from fleet.core.jsonl import read_jsonl
-from fleet.core.platform import memory, total_memory
+from fleet.core.platform import memory
 from fleet.study.bench.bench import Measured, Row
 from fleet.study.run import run
 
 COUNTS = (10, 40, 100, 200, 400, 1000)
 PER_PROCESS = 50
-CELLS = 30  # of the floor for each robot, as warehouse1000 has them
+CELLS = 30  # of the floor for each robot, as warehouse1000 has
 _BLOCK = 9  # rows of a shelf block with its aisle, and how many times as many columns as rows of blocks
 ENOUGH = 600  # robots x rounds
 _DROPPED, _LEAST = 2, 3  # rounds left out, and rounds measured at least
@@ -69,7 +69,7 @@ def measure(
     how = (
         f"Supervised runs of warehouse1000 (8 copies, rollouts of 32 steps) with {CELLS} cells and half a station per "
         f"robot, over at least {_LEAST} rounds after the first {_DROPPED}. Processor time is that of all processes. "
-        "Memory is after the first rounds: the median learner's private one, and everybody's (PSS) per robot. Ready: "
+        "Memory is at the end: the median learner's private one, and everybody's (PSS) per robot. Ready: "
         "until each learner's first policy is in use. Wanted: within 20% to 200 robots."
     )
     return Measured(how, rows)
@@ -84,27 +84,31 @@ def floor_of(robots: int) -> list[str]:
 
 
 def scale(robots: int, overrides: Sequence[str] = (), enough: int = ENOUGH) -> Scaled:
-    """Train a fleet of that many for a few rounds, in a folder that is removed."""
+    """Train a fleet of that many for a few rounds, in a folder that is removed. Raises FleetError if the run ends."""
     last = _DROPPED + max(_LEAST, enough // robots)
-    settings = load_config("warehouse1000", [*floor_of(robots), f"run.rounds={last + 1}", *overrides])
+    settings = load_config("warehouse1000", [*floor_of(robots), *overrides])
     watch = Watch(last)
     with tempfile.TemporaryDirectory(prefix="fleet-bench-") as folder:
-        finished = run(settings, Path(folder) / "run", on_status=watch.look)
-        if finished.outcome.kind == "interrupted":
-            raise KeyboardInterrupt
-        if finished.outcome.kind != "done":
-            raise FleetError(f"the run {finished.outcome.kind}: {finished.outcome.reason}")
-        lines = read_jsonl(finished.path / "metrics.jsonl")
-        ready_s = _ready_s(read_jsonl(finished.path / "events.jsonl"))
-    if len(watch.looks) < 2:
-        raise FleetError(f"{robots} robots: no two looks at the run between its rounds {_DROPPED} and {last}")
+        out = Path(folder) / "run"
+        try:
+            finished = run(settings, out, on_status=watch.look)
+        except Enough:
+            lines, events = read_jsonl(out / "metrics.jsonl"), read_jsonl(out / "events.jsonl")
+        else:
+            if finished.outcome.kind == "interrupted":
+                raise KeyboardInterrupt
+            raise FleetError(f"the run {finished.outcome.kind} before it was measured: {finished.outcome.reason}")
     first, end = watch.looks[0], watch.looks[-1]
     between = lines[first.round : end.round]
     trained = sum(line["trained_per_s"] * line["wall_s"] for line in between)
     wall_us = sum(line["wall_s"] for line in between) / trained * 1e6
     # processor time is that between two looks, whose wall time is a little off that of the rounds
     cpu_us = (end.cpu_s - first.cpu_s) / (end.at - first.at) * wall_us
-    return Scaled(robots, wall_us, cpu_us, watch.learner, watch.memory, ready_s)
+    return Scaled(robots, wall_us, cpu_us, watch.learner, watch.memory, _ready_s(events))
+
+
+class Enough(Exception):
+    """A fleet has been measured. Raised through its supervisor, which leaves nothing running."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class Look:
 
 @dataclass
 class Watch:
-    """Looks at the memory when the first rounds are done, and from then to round `last` at the processor time."""
+    """Looks at the processor time from the first measured round to `last`, or what it sees next, then at the memory."""
 
     last: int
     clock: Callable[[], float] = time.monotonic
@@ -127,16 +131,20 @@ class Watch:
     learner: float = 0.0
 
     def look(self, status: Status) -> None:
-        """Called by the supervisor now and then."""
+        """Called by the supervisor now and then. Raises Enough once all is known."""
         seen = self.looks[-1].round if self.looks else _DROPPED - 1
-        if not seen < status.round <= self.last:
+        if status.round <= seen:
             return
         pids = {process.name: process.pid for process in status.processes if process.pid is not None}
-        if not self.looks:  # before the first look, since it takes seconds of processor time
-            own = [found.uss for name, pid in pids.items() if name.startswith("learner-") and (found := memory(pid))]
-            self.learner = statistics.median(own)
-            self.memory = total_memory([os.getpid(), *pids.values()])
         self.looks.append(Look(status.round, self.clock(), time.process_time() + sum(map(_cpu_s, pids.values()))))
+        if status.round >= self.last and len(self.looks) > 1:
+            self._weigh(pids)
+            raise Enough
+
+    def _weigh(self, pids: Mapping[str, int]) -> None:
+        found = {name: one for name, pid in {**pids, "supervisor": os.getpid()}.items() if (one := memory(pid))}
+        self.learner = statistics.median(one.uss for name, one in found.items() if name.startswith("learner-"))
+        self.memory = sum(one.pss for one in found.values())
 
 
 def _cpu_s(pid: int) -> float:
