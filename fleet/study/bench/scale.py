@@ -107,7 +107,7 @@ def scale(robots: int, overrides: Sequence[str] = (), enough: int = ENOUGH) -> S
     return Scaled(robots, wall_us, cpu_us, watch.learner, watch.memory, _ready_s(events))
 
 
-class Enough(Exception):
+class Enough(Exception):  # noqa: N818 - nothing is wrong
     """A fleet has been measured. Raised through its supervisor, which leaves nothing running."""
 
 
