@@ -48,8 +48,7 @@ class Care:
         self.learners = learners
         self.notices: deque[Lost | Gone | Inject | Stop] = deque()
         self.draining = False
-        self.settling = False
-        """What a dead server had accepted is being read: nobody comes back before it is known."""
+        self.settling = False  # what a dead server had accepted is being read: nobody comes back before it is known
         self._run, self._processes, self._record, self._watch = run, processes, record, watch
         self._starts, self._timing = starts, timing
         self.zombies = Zombies(processes, record, timing.zombie)
@@ -68,9 +67,9 @@ class Care:
     def next_due(self) -> float | None:
         """When `act` has something to do next, unless something happens before."""
         full = self._room() <= 0
-        waiting = (child for child in self.learners.values() if not (full and child.phase is Phase.WAITING))
-        due = [due for child in waiting if (due := self._due(child)) is not None]
-        return min([*due, *self.zombies.dues()], default=None)
+        may_act = (child for child in self.learners.values() if not (full and child.phase is Phase.WAITING))
+        dues = [due for child in may_act if (due := child.due_next) is not None]
+        return min([*dues, *self.zombies.dues()], default=None)
 
     def speaks_for(self, process: str, incarnation: int) -> bool:
         """Whether what that incarnation says of itself is news: it lives, or its death is being mended. No zombie's."""
@@ -82,7 +81,7 @@ class Care:
         """Start the learners whose time has come, give up those that left too soon, and end what outstayed its time."""
         room = self._room()
         for child in self.learners.values():
-            due = self._due(child)
+            due = child.due_next
             if due is None or now < due:
                 continue
             if child.leave_by is not None:
@@ -243,20 +242,9 @@ class Care:
         child.fence_by = now + self._timing.fence
         self.notices.append(Lost(self._run, child.learner, child.incarnation, reason))
 
-    def _due(self, child: Child) -> float | None:
-        if child.phase is Phase.UP and child.leave_by is None:
-            return None  # nearly all, nearly always
-        if child.phase is Phase.LEFT:
-            return child.due
-        if child.phase is Phase.WAITING:
-            known = child.fenced[0] >= child.incarnation - 1
-            return child.due if known else max(child.due, child.fence_by)
-        return child.leave_by if child.running else None
-
     def _room(self) -> int:
         """How many more may start now."""
-        starting = sum(child.phase is Phase.STARTING for child in self.learners.values())
-        return 0 if self.settling else _AT_ONCE - starting
+        return 0 if self.settling else _AT_ONCE - sum(c.phase is Phase.STARTING for c in self.learners.values())
 
     def _start(self, child: Child) -> None:
         assert child.learner is not None

@@ -133,7 +133,7 @@ class Watch:
     def look(self, status: Status) -> None:
         """Called by the supervisor now and then. Raises Enough once all is known."""
         seen = self.looks[-1].round if self.looks else _DROPPED - 1
-        if status.round <= seen:
+        if self.memory or status.round <= seen:
             return
         pids = {process.name: process.pid for process in status.processes if process.pid is not None}
         self.looks.append(Look(status.round, self.clock(), time.process_time() + sum(map(_cpu_s, pids.values()))))
