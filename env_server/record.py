@@ -15,6 +15,8 @@ from fleet.core.jsonl import BoundedJsonl, read_jsonl
 log = logging.getLogger(__name__)
 
 Figures = dict[str, float | int | str | bool]
+MOST_LEARNERS = 64
+"""Learners whose own figures are in one line. Of more, each line has the next so many that were heard of."""
 
 
 class Recorder:
@@ -29,6 +31,7 @@ class Recorder:
         self._deliveries = counted["deliveries"].copy()
         self._illegal = _illegal(counted)
         self._diagnostics: dict[int, Mapping[str, float]] = {}
+        self._next = 0
         self._began = perf_counter()
         self._trained = 0
         self._lags: list[int] = []
@@ -85,7 +88,7 @@ class Recorder:
             figures["illegal_actions"] = illegal - self._illegal
         self._illegal = illegal
         figures.update({f"eval_{name}": value for name, value in evaluation.items()})
-        learners = {str(learner): dict(values) for learner, values in sorted(self._diagnostics.items())}
+        learners = {str(learner): dict(self._diagnostics[learner]) for learner in self._told()}
         robots = [round(float(value), 3) for value in per_robot]
         try:
             self._metrics.append({**figures, "deliveries": robots, "learners": learners})
@@ -93,6 +96,16 @@ class Recorder:
             log.warning("round %d is missing in the record: %s", number + 1, error)
         self._diagnostics, self._trained, self._lags = {}, 0, []
         return figures
+
+    def _told(self) -> list[int]:
+        """Whose figures this line has, so that a thousand learners' don't drive out the record of all but 30 rounds."""
+        known = sorted(self._diagnostics)
+        if len(known) <= MOST_LEARNERS:
+            return known
+        ahead = [learner for learner in known if learner >= self._next]
+        told = (ahead + known)[:MOST_LEARNERS]
+        self._next = told[-1] + 1
+        return sorted(told)
 
 
 def recorded(metrics: Path) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from time import monotonic
 
 import zmq
 
-from fleet.core import seeds
+from fleet.core import beats, seeds
 from fleet.core.answering import Answer
 from fleet.core.checkpoint import SaveError, load_arrays
 from fleet.core.config import Config
@@ -64,9 +64,8 @@ class LearnerProcess:
             weather=self._weather,
         )
         self._answering = self._data.answering
-        self._pulse = Pulse(
-            start.control_endpoint, start.run, start.name, start.incarnation, config.control.heartbeat_s
-        )
+        where = start.control_endpoint, start.run, start.name, start.incarnation
+        self._pulse = Pulse(*where, beats.beat_s(config), beats.measure_s(config))
         self._sabotage = make_sabotage(start, config, self._weather, self._pulse, self._data.reconnect)
         self._poller = zmq.Poller()
         self._poller.register(self._data.socket, zmq.POLLIN)

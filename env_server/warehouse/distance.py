@@ -16,7 +16,7 @@ U16 = npt.NDArray[np.uint16]
 
 FREE, LOADED = 0, 1  # families: an unloaded robot passes under shelves, a loaded one keeps to the highways
 FAR = 65535  # no way at all; longer ways than FAR - 1 read FAR - 1
-DEFAULT_BOUND = 256 << 20
+DEFAULT_BOUND = 2 << 30
 
 
 class Distances(NamedTuple):

@@ -99,7 +99,7 @@ def _preset_of(world: WorldConfig) -> Preset | None:
 def _robots(world: WorldConfig, named: Preset | None, floor: Floor) -> int:
     robots = world.robots if world.robots is not None or named is None else named.robots
     if robots is None:
-        raise SetupError("robots is not set; only an RWARE preset says how many there are: allowed are 1 to 200")
+        raise SetupError("robots is not set; only an RWARE preset says how many there are: allowed are 1 to 1000")
     if robots > len(floor.starts):
         raise SetupError(
             f"robots = {robots} do not fit on {floor.name}, which has {len(floor.starts)} free cells to start on; "

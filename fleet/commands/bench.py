@@ -1,10 +1,17 @@
 """`fleet bench`: measures, says how and on which machine, and prints each figure beside what it is compared with."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from fleet.study.bench.bench import Row
+
+MOST_ROBOTS = 1000
 
 
 def register(app: typer.Typer) -> None:
@@ -13,8 +20,10 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(metavar="world|start|wire|faults|train", help="What to measure.")],
+    name: Annotated[str, typer.Argument(metavar="world|start|wire|faults|train|scale", help="What to measure.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    robots: Annotated[str | None, typer.Option(metavar="N,N,...", help="scale: the sizes of the fleets.")] = None,
+    picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="scale: draw it, as .png.")] = None,
 ) -> None:
     """Measure speed and memory against a baseline in the same run."""
     from fleet.commands.screen import number, print_json, print_table
@@ -23,7 +32,10 @@ def bench(
 
     if name in BENCHMARKS and sys.stderr.isatty():
         print(f"measuring {BENCHMARKS[name]} ...", file=sys.stderr)
-    measured, here = measure(name), machine()
+    options = _options(name, robots, picture)
+    measured, here = measure(name, **options), machine()
+    if picture is not None:
+        _draw(measured.rows, picture)
     if as_json:
         print_json({"machine": here, "rows": [asdict(row) for row in measured.rows]})
         return
@@ -39,6 +51,33 @@ def bench(
         f"{here['cpu']}, {here['usable_cores']} of {here['cores']} cores, {here['memory_bytes'] / 1e9:.0f} GB, "
         f"{here['system']}, Python {here['python']}, torch {here['torch']}, numpy {here['numpy']}"
     )
+
+
+def _options(name: str, robots: str | None, picture: Path | None) -> dict[str, Any]:
+    """What the benchmark is called with. Raises BadInput for what only scale knows, and for no numbers of robots."""
+    from fleet.core.errors import BadInput
+
+    given = [option for option, value in (("--robots", robots), ("--plot", picture)) if value is not None]
+    if given and name != "scale":
+        raise BadInput(f"{given[0]} is for `fleet bench scale` alone; this is {name}")
+    if picture is not None and picture.suffix != ".png":
+        raise BadInput(f"--plot {picture}: allowed are names that end in .png")
+    if robots is None:
+        return {}
+    counts = [int(text) for text in robots.split(",") if text.strip().isdecimal()]
+    if len(counts) != len(robots.split(",")) or not all(1 <= count <= MOST_ROBOTS for count in counts):
+        raise BadInput(f"--robots {robots}: allowed are numbers from 1 to {MOST_ROBOTS} with commas between them")
+    return {"counts": counts}
+
+
+def _draw(rows: "Sequence[Row]", picture: Path) -> None:
+    from fleet.core.errors import BadInput
+    from fleet.study.bench.scale_plot import plot
+
+    try:
+        plot(rows, picture)
+    except OSError as error:
+        raise BadInput(f"{picture}: can't be written: {error.strerror}") from error
 
 
 def _ratio(value: float) -> str:

@@ -1,9 +1,13 @@
 """`fleet status`: how a run in another terminal is doing."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+MOST_ROWS = 50
+"""Processes of a run that are all shown; of more, only those that have been restarted or aren't up."""
 
 if TYPE_CHECKING:
     from fleet.core.rundir import RunDirectory
@@ -62,15 +66,34 @@ def _print_running(data: dict[str, Any]) -> None:
         ]
     )
     print()
+    shown, rest = told_apart(data["processes"])
     header = ("process", "pid", "phase", "restarts", "memory")
     rows = (
         (item["name"], str(item["pid"] or "-"), item["phase"], str(item["restarts"]), size(item["memory_bytes"]))
-        for item in data["processes"]
+        for item in shown
     )
     print_table(rows, header=header)
+    if rest:
+        memory = sum(item["memory_bytes"] for item in rest)
+        phases = Counter(item["phase"] for item in rest)
+        print(f"and {len(rest):,} more: {', '.join(f'{n:,} {phase}' for phase, n in phases.items())}, {size(memory)}")
     if data["faults"]:
         print()
         print_table((_fault_row(item) for item in data["faults"]), header=("fault", "kind", "whom", "since", "until"))
+
+
+def told_apart(processes: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The processes to show a row each, and the rest. Of a big fleet only those of which there is something to say."""
+    if len(processes) <= MOST_ROWS:
+        return processes, []
+    told = [item for item in processes if item["restarts"] or not (_is_learner(item) and item["phase"] == "up")]
+    told = sorted(told, key=_is_learner)[:MOST_ROWS]
+    names = {item["name"] for item in told}
+    return told, [item for item in processes if item["name"] not in names]
+
+
+def _is_learner(item: dict[str, Any]) -> bool:
+    return bool(item["name"].startswith("learner-"))
 
 
 def _fault_row(item: dict[str, Any]) -> tuple[str, ...]:
@@ -87,7 +110,8 @@ def _fault_row(item: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _list(values: list[int]) -> str:
-    return ", ".join(map(str, values))
+    more = f" and {len(values) - MOST_ROWS:,} more" if len(values) > MOST_ROWS else ""
+    return ", ".join(map(str, values[:MOST_ROWS])) + more
 
 
 def _print_ended(data: dict[str, Any]) -> None:

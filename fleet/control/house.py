@@ -5,6 +5,7 @@ Takes nothing in by itself: the loop hands it what comes in, and calls `act` eac
 
 from collections.abc import Callable
 
+from fleet.control.care.aside import in_thread
 from fleet.control.care.child import SERVER, Child, Phase
 from fleet.control.care.injuries import Injuries
 from fleet.control.care.learners import Care
@@ -21,12 +22,15 @@ from fleet.control.harness import MeasuredDrill
 from fleet.control.process.processes import Modules, Processes
 from fleet.control.status import ProcessStatus
 from fleet.control.timing import Timing
+from fleet.core.beats import beat_s
 from fleet.core.config import Config
 from fleet.core.faults.resolve import resolve
 from fleet.core.messages import Heartbeat, Inject, Stop
 from fleet.core.rundir import RunDirectory
 
 Tell = Callable[[Child, Inject | Stop], bool]
+
+_JUDGED_S = 0.00025  # between two judgements for each process: 10 ms for forty, and a few hundredths of a core
 
 
 class House:
@@ -52,11 +56,11 @@ class House:
         names = [f"learner-{learner}" for learner in range(len(groups))]
         learners = {name: Child(name, learner, budget) for learner, name in enumerate(names)}
         server = Child(SERVER, None, budget, incarnation=life)
-        self._run, self._tell = run, tell
+        self._run, self._tell, self._judge_at = run, tell, 0.0
         self._children = {SERVER: server} | learners
         self.learners = list(learners.values())
         self.processes = Processes(run, directory.logs, life_pipe, modules)
-        watch = Watch(control, record)
+        watch = Watch(control, record, beat_s(config))
         self.care = Care(run, learners, self.processes, record, watch, starts, timing)
         self.server = ServerCare(
             server,
@@ -67,6 +71,7 @@ class House:
             starts,
             timing.server_stuck,
             lambda round_: self.drill.struck_since(round_),
+            in_thread,
         )
         self.zygote = ZygoteCare(self.processes, record, watch, budget, control.heartbeat_s)
         injuries = Injuries(run, self.care, self.processes, watch, timing.leave, tell)
@@ -95,9 +100,9 @@ class House:
         """Their rows of the display."""
         return [child.status() for child in self.everyone()]
 
-    def dues(self) -> tuple[float | None, ...]:
+    def dues(self, now: float) -> tuple[float | None, ...]:
         """When there is something to do next, unless something happens before."""
-        return self.care.next_due(), self.server.next_due(), self.zygote.next_due(), self.drill.next_due()
+        return self.care.next_due(), self.server.next_due(now), self.zygote.next_due(), self.drill.next_due()
 
     def knows(self, process: str, incarnation: int) -> bool:
         """Whether the run has, or had, that incarnation of the server or of a learner."""
@@ -115,8 +120,10 @@ class House:
 
     def act(self, attention: float, now: float) -> None:
         """Judge everyone, and do what the clock says."""
-        self.care.judge(attention, now)
-        self.server.judge(attention, now)
+        if now >= self._judge_at:
+            self._judge_at = now + _JUDGED_S * len(self._children)
+            self.care.judge(attention, now)
+            self.server.judge(attention, now)
         self.zygote.watch(attention, now)
         self.drill.tick(now)
         self.server.act(attention, now)

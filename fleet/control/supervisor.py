@@ -64,7 +64,10 @@ class Supervisor:
         self._life = life
         self._starts = Starts(directory, snapshot, dict(origins or {}), config.checkpoint.keep)
         self._on_status = on_status
-        self._modules, self._timing = modules or Modules(), timing or Timing()
+        self._modules, self._timing = (
+            modules or Modules(),
+            (timing or Timing()).of_fleet(len(config.groups(config.world.robots))),
+        )
         self._ending: Ending | None = None
         self._killed = False
         self._inbox = Inbox()
@@ -139,6 +142,8 @@ class Supervisor:
             for happening in house.processes.collect():
                 self._handle(happening)
             now = time.monotonic()
+            if (reason := house.server.settle()) is not None and self._ending is None:
+                self._fail(reason)
             house.act(attention, now)
             self._tell_server()
             if self._ending is None and house.care.all_gone():
@@ -151,7 +156,7 @@ class Supervisor:
         house = self._house
         longest = _SHORT_S if house.processes.waits_for_status() else self._timing.tick
         deadline = self._ending.deadline if self._ending is not None else None
-        self._waiting.wait(house.processes.descriptors(), longest, *house.dues(), deadline)
+        self._waiting.wait(house.processes.descriptors(), longest, *house.dues(time.monotonic()), deadline)
 
     def _over(self, now: float) -> bool:
         if self._ending is None:
@@ -281,6 +286,7 @@ class Supervisor:
         self._record.processes({})
         for _, message in self._control.receive(0.0):  # the last figures may have come in with the server's end
             self._desk.take(message, time.monotonic(), phase="stopping")
+        house.server.wait_settled()
         balance = resolve_outstanding(self._directory.ledger, outcome.loss)
         summary = ending.summarize(outcome, self._desk.figures, house.everyone(), balance)
         summary["faults_injected"] = self._record.counts["inject"]

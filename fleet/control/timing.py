@@ -1,6 +1,9 @@
 """How patient the supervisor is, apart from what `[control]` sets. The tests give it less time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+_END_S = 0.02  # of a processor, to leave or to be killed, and as much for what runs meanwhile
+_ROW_S = 0.0005
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,14 @@ class Timing:
     tick: float = 0.25
     display: float = 0.25
     trim: float = 10.0
+
+    def of_fleet(self, learners: int) -> "Timing":
+        """The same for that many learners, which have to share the processors as they all leave at once."""
+        together = _END_S * learners
+        return replace(
+            self,
+            stop=self.stop + together,
+            leave=self.leave + together,
+            kill=self.kill + together,
+            display=self.display + _ROW_S * learners,
+        )

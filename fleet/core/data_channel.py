@@ -25,7 +25,7 @@ MAX_POLICY = 2**26
 """Bytes of the largest message to the server."""
 
 _LEARNER = re.compile(rb"learner-(0|[1-9][0-9]{0,5})/(0|[1-9][0-9]{0,9})")
-_MOST_SPOILED = 1000  # more than there are learners; a stranger may make up as many names as it likes
+_MOST_SPOILED = 2000  # more than there are learners; a stranger may make up as many names as it likes
 _QUEUE = 16  # credit is at most 8; with a welcome and a stop that never fills, and a dead peer holds no more
 
 

@@ -33,6 +33,7 @@ _BURST = 256
 """Messages looked at in one call, so that a flood of bad ones can't hold the caller."""
 _DONTWAIT = int(zmq.DONTWAIT)  # as plain ints: combining the enum's members costs more than sending a frame
 _SEND_MORE = int(zmq.DONTWAIT) | int(zmq.SNDMORE)
+_BACKLOG = 4096  # a fleet's learners come all at once, and who finds no place tries again only after a pause
 _EVENTS = (
     zmq.Event.HANDSHAKE_SUCCEEDED
     | zmq.Event.DISCONNECTED
@@ -213,6 +214,7 @@ class Link:
         socket.reconnect_ivl = 50
         socket.reconnect_ivl_max = 2000
         if socket.type == zmq.ROUTER:
+            socket.backlog = _BACKLOG
             socket.router_mandatory = True
             # Without it a peer whose link was cut may find its own id taken, by the connection that has just ended.
             socket.router_handover = True

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import resource
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,24 @@ def require_linux(system: str = sys.platform) -> None:
     """Raise BadInput on anything but Linux."""
     if system != "linux":
         raise BadInput(f"this machine runs {system}; fleet needs Linux (pidfd, process groups, Unix sockets)")
+
+
+def require_descriptors(learners: int) -> None:
+    """Have this process, and all that it starts, be allowed the open files that a fleet of so many needs.
+
+    The supervisor holds each learner by one and talks to it over another, and hands a copy to a new zygote. Raises
+    BadInput where the limit can't be raised that far.
+    """
+    needed = 3 * learners + 256
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise BadInput(
+            f"{learners} learners need {needed} open files, and the hard limit of this process is {hard} (ulimit -Hn); "
+            "raise it, or lower world.robots"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def machine() -> dict[str, Any]:

@@ -21,9 +21,14 @@ _LEAVING_S = 0.05  # ZeroMQ's own thread writes to the socket, and nothing says 
 
 
 class Pulse:
-    """Heartbeats every `interval_s`; `wakeup_fd` becomes readable when the supervisor has sent something."""
+    """Heartbeats every `interval_s`; `wakeup_fd` becomes readable when the supervisor has sent something.
 
-    def __init__(self, endpoint: str, run: str, process: str, incarnation: int, interval_s: float) -> None:
+    `measure_s`: how old the memory may be that a heartbeat tells of.
+    """
+
+    def __init__(
+        self, endpoint: str, run: str, process: str, incarnation: int, interval_s: float, measure_s: float = 5.0
+    ) -> None:
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.progress = 0
@@ -31,7 +36,7 @@ class Pulse:
         """Whether there is work in hand, so that progress is to be expected. Every heartbeat says it."""
         self._outbox: queue.SimpleQueue[Message | threading.Event] = queue.SimpleQueue()
         self._where = (endpoint, run, process, incarnation)
-        self._interval = interval_s
+        self._interval, self._measure_s = interval_s, measure_s
         self._nudge = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
@@ -79,12 +84,12 @@ class Pulse:
         poller.register(self._nudge, zmq.POLLIN)
         me = psutil.Process()
         due = time.monotonic()
-        memory, measured = 0, -60.0
+        memory, measured = 0, -math.inf
         try:
             while not self._closing.is_set():
                 now = time.monotonic()
                 if now >= due:
-                    if now - measured > 5.0:  # reading smaps costs a millisecond, so not with every beat
+                    if now - measured > self._measure_s:  # reading smaps costs milliseconds, so not with every beat
                         memory, measured = me.memory_full_info().uss, now
                     busy = time.process_time()
                     client.send(

@@ -12,7 +12,7 @@ _MIB = 1 << 20
 _SUPERVISOR = 80 * _MIB
 _ZYGOTE = 320 * _MIB  # torch, once, shared by all learners
 _SERVER = 220 * _MIB  # numpy, numba and the compiled kernels
-_LEARNER = 14 * _MIB  # what a fork of the warm zygote comes to own, before any data
+_LEARNER = 10 * _MIB  # what a fork of the warm zygote comes to own, before any data
 _SAMPLE_BYTES = 24  # action, log prob, reward, two end flags, value, advantage, return
 _WORKING_FACTOR = 6  # activations and their gradients of one minibatch, against its inputs in f32
 

@@ -21,7 +21,7 @@ from fleet.core.endpoints import check_ports
 from fleet.core.errors import BadInput
 from fleet.core.faults.resolve import resolve as resolve_plan
 from fleet.core.files import write_atomic
-from fleet.core.platform import require_device, require_linux
+from fleet.core.platform import require_descriptors, require_device, require_linux
 from fleet.core.rundir import RunDirectory
 from fleet.study.cost.cost import check_baseline, write_cost
 from fleet.study.origin import (
@@ -66,7 +66,7 @@ def run(
     config = prepare(config)
     _check_breakable(config, single_process)
     if not single_process:
-        check_ports(config.wire)
+        _check_startable(config)
     if baseline is not None:
         check_baseline(config, baseline)
     beginning = Beginning() if init_from is None else from_other_run(Path(init_from), config)
@@ -114,13 +114,19 @@ def resume(
     snapshot = newest_snapshot(directory)
     check_rounds_left(directory, snapshot, config.run.rounds)
     if not single_process and not directory.is_running():
-        check_ports(config.wire)
+        _check_startable(config)
     with directory:
         directory.lock()
         write_atomic(directory.config, [to_toml(config).encode()])
         (directory.path / "summary.json").unlink(missing_ok=True)  # what the run came to before it goes on
         beginning = from_own_snapshot(directory, snapshot)
         return _train(directory, config, beginning, single_process, baseline, on_status)
+
+
+def _check_startable(config: Config) -> None:
+    check_ports(config.wire)
+    assert config.world.robots is not None
+    require_descriptors(len(config.groups(config.world.robots)))
 
 
 def _check_breakable(config: Config, single_process: bool) -> None:

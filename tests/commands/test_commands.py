@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fleet.commands.main import main
+from fleet.commands.status import MOST_ROWS, told_apart
 from fleet.core.checkpoint import save_arrays
 from fleet.core.config.load import load_config
 from fleet.core.config.write import to_toml
@@ -169,3 +170,19 @@ def test_resume_without_a_snapshot_or_with_another_config_is_refused(run, capsys
     assert main(["run", "smoke", "--seed", "9", "--resume", str(run.path)]) == 2
     assert "run.seed: the run has 1, you ask for 9" in capsys.readouterr().err
     assert sorted(path.name for path in run.path.iterdir()) == before
+
+
+def test_of_a_big_fleet_status_shows_those_of_whom_there_is_something_to_say():
+    """Broken by a row for each: a thousand lines."""
+
+    def row(name, phase="up", restarts=0):
+        return {"name": name, "phase": phase, "restarts": restarts}
+
+    learners = [row(f"learner-{k}") for k in range(1000)]
+    learners[7], learners[8] = row("learner-7", "starting"), row("learner-8", restarts=1)
+    shown, rest = told_apart([row("zygote"), row("env_server"), *learners])
+    assert [item["name"] for item in shown] == ["zygote", "env_server", "learner-7", "learner-8"]
+    assert len(rest) == 998
+    shown, rest = told_apart([row("zygote"), *(row(f"learner-{k}", "starting") for k in range(1000))])
+    assert (shown[0]["name"], len(shown), len(rest)) == ("zygote", MOST_ROWS, 1001 - MOST_ROWS)
+    assert told_apart(learners[:40]) == (learners[:40], [])

@@ -101,7 +101,7 @@ class World:
         directory = RunDirectory(folder, RUN)
         directory.endpoint = lambda name: f"ipc://{name}"  # type: ignore[method-assign]
         starts = Starts(directory, None, {}, 2)
-        watch = Watch(control, self.record)  # type: ignore[arg-type]
+        watch = Watch(control, self.record, control.heartbeat_s)  # type: ignore[arg-type]
         self.care = Care(RUN, self.children, self.processes, self.record, watch, starts, Timing())  # type: ignore[arg-type]
         self.injuries = Injuries(RUN, self.care, self.processes, watch, 1.0, lambda *_: True)  # type: ignore[arg-type]
         self.child = self.children["learner-0"]

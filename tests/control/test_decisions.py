@@ -10,6 +10,7 @@ from fleet.control.care.restarts import LONGEST_BACKOFF_S, Budget, Failed, Resta
 from fleet.control.ending import describe_exit
 from fleet.control.process import logs
 from fleet.control.status import Pace, ProcessStatus, build_status
+from fleet.control.timing import Timing
 from fleet.core.errors import BadInput
 from fleet.study.memory import Figures, estimate_bytes, require_memory
 
@@ -61,6 +62,7 @@ def test_silence_is_suspect_then_frozen() -> None:
 
 def test_time_in_the_queue_for_a_processor_excuses_but_not_for_ever() -> None:
     vitals = Vitals(0.0, 3.5, 1.0)
+    vitals.heard(0.0, 3.5)
     vitals.judge(1.1, lambda: 100.0)
     assert vitals.judge(8.0, lambda: 106.0) is Verdict.SUSPECT
     assert vitals.judge(8.0, lambda: 100.5) is Verdict.FROZEN
@@ -148,3 +150,19 @@ def test_a_long_log_is_cut_while_its_writer_goes_on(tmp_path: Path) -> None:
     assert log.read_bytes().startswith(b"[cut]\nxxx")
     assert log.stat().st_size < 120
     assert logs.tail(log, 3) == "last\nmore\nafter"
+
+
+def test_who_has_never_spoken_is_excused_for_the_queue_it_has_stood_in_since_it_was_born() -> None:
+    """Broken by counting from the end of its grace: the server of a thousand robots was killed as they all started."""
+    vitals = Vitals(0.0, 60.0, 60.0)
+    assert vitals.judge(61.0, lambda: 40.0) is Verdict.SUSPECT
+    assert vitals.judge(101.0, lambda: 40.0) is Verdict.FROZEN
+    vitals.heard(102.0, 3.5)
+    assert vitals.judge(106.0, lambda: 40.0) is Verdict.FROZEN
+
+
+def test_what_all_of_a_big_fleet_do_at_once_may_take_longer() -> None:
+    few, many = Timing().of_fleet(1), Timing().of_fleet(1000)
+    assert few.kill == pytest.approx(Timing().kill, rel=0.1)
+    assert (many.stop, many.leave, many.kill) == (24.0, 22.0, 20.9)
+    assert many.tick == Timing().tick

@@ -37,7 +37,7 @@ class OneZygote:
 class World:
     def __init__(self) -> None:
         self.processes, self.record = OneZygote(), Forgetful()
-        watch = Watch(ControlConfig(), self.record)  # type: ignore[arg-type]
+        watch = Watch(ControlConfig(), self.record, 0.5)  # type: ignore[arg-type]
         budget = Budget(9, 1e9, PAUSE_S)
         self.care = ZygoteCare(self.processes, self.record, watch, budget, 0.5)  # type: ignore[arg-type]
         self.care.start(0.0)

@@ -4,20 +4,24 @@ import json
 import math
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from env_server.warehouse.setup import build_floor
 from fleet.commands.main import main
 from fleet.control.status import ProcessStatus, Status
 from fleet.core.config.load import load_config
 from fleet.core.errors import BadInput, FleetError
 from fleet.study.bench import bench
+from fleet.study.bench import scale as bench_scale
 from fleet.study.bench import start as bench_start
 from fleet.study.bench import train as bench_train
 from fleet.study.bench import wire as bench_wire
 from fleet.study.bench import world as bench_world
 from fleet.study.bench.bench import Measured, Row
+from fleet.study.bench.scale_plot import plot, points
 from fleet.study.prepare import prepare
 
 SMALL = ["world.robots=2", "network.hidden=[8]"]
@@ -178,3 +182,56 @@ def test_json_is_the_machine_and_the_rows(monkeypatch: pytest.MonkeyPatch, capsy
 def test_an_unknown_benchmark_is_bad_input() -> None:
     with pytest.raises(BadInput, match="world, start, wire, faults, train"):
         bench.measure("nonsense")
+
+
+def test_each_fleet_has_as_much_floor_for_each_robot() -> None:
+    for robots in bench_scale.COUNTS:
+        world = load_config("warehouse1000", bench_scale.floor_of(robots)).world
+        floor = build_floor(world)
+        assert floor.cells / robots == pytest.approx(bench_scale.CELLS, rel=0.15)
+        assert len(floor.goals) == robots // 2
+    assert load_config("warehouse1000", bench_scale.floor_of(1000)) == load_config("warehouse1000")
+
+
+def test_scale_sets_each_fleet_against_the_smallest_and_draws_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleets = {
+        10: bench_scale.Scaled(10, wall_us=20.0, cpu_us=30.0, learner=9e6, memory=500e6, ready_s=5.0),
+        40: bench_scale.Scaled(40, wall_us=22.0, cpu_us=36.0, learner=9e6, memory=800e6, ready_s=8.0),
+    }
+    monkeypatch.setattr(bench_scale, "scale", lambda robots, *_: fleets[robots])
+    measured = bench_scale.measure(counts=(10, 40))
+    rows = {row.name: row for row in measured.rows}
+    assert rows["scale_10_cpu"].ratio == 1.0
+    assert (rows["scale_40_cpu"].value, rows["scale_40_cpu"].ratio) == (36.0, pytest.approx(1.2))
+    assert (rows["scale_40_memory"].value, rows["scale_40_memory"].ratio) == (20.0, pytest.approx(0.4))
+    assert points(measured.rows, "scale", "cpu") == {10: 30.0, 40: 36.0}
+    plot(measured.rows, tmp_path / "scale.png")
+    assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.e2e
+def test_scale_measures_a_real_fleet() -> None:
+    small = ["world.worlds=2", "learner.rollout_steps=512", "learner.epochs=1", "network.hidden=[8]"]
+    fleet = bench_scale.scale(3, small, enough=30)
+    assert fleet.wall_us > 0
+    assert fleet.cpu_us > 0
+    assert 2e6 < fleet.learner < fleet.memory < 2e9
+    assert fleet.ready_s > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--robots", "10"], "--robots is for `fleet bench scale` alone"),
+        (["scale", "--robots", "10,x"], "--robots 10,x: allowed are numbers from 1 to 1000"),
+        (["scale", "--robots", "2000"], "allowed are numbers from 1 to 1000"),
+        (["scale", "--plot", "a.gif"], "--plot a.gif: allowed are names that end in .png"),
+    ],
+)
+def test_what_bench_scale_is_asked_for_is_checked(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", *arguments]) == 2
+    assert words in capsys.readouterr().err

@@ -145,6 +145,18 @@ class Child:
         return fault is not None and fault.incarnation == self.incarnation and fault.declare is not None
 
     @property
+    def due_next(self) -> float | None:
+        """When something is to be done about this learner, unless something happens before."""
+        if self.phase is Phase.UP and self.leave_by is None:
+            return None  # nearly all, nearly always
+        if self.phase is Phase.LEFT:
+            return self.due
+        if self.phase is Phase.WAITING:
+            known = self.fenced[0] >= self.incarnation - 1
+            return self.due if known else max(self.due, self.fence_by)
+        return self.leave_by if self.running else None
+
+    @property
     def running(self) -> bool:
         """Whether it has a process, as far as we know."""
         return self.pid is not None

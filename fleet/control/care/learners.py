@@ -28,6 +28,7 @@ UNREACHABLE = "learner_unreachable"
 REFUSED = "policy_refused"
 _CAUSES: dict[Ailment, str] = {"frozen": FROZEN, "stuck": STUCK}
 _WORDS = {FROZEN: "frozen", STUCK: "stuck", UNREACHABLE: "unreachable"}
+_AT_ONCE = 32  # learners that are starting: more only stand in each other's and everybody's way
 _IDLE_BEATS = 3  # heartbeats without work between two complaints of no answer that make the second a death
 
 
@@ -47,6 +48,7 @@ class Care:
         self.learners = learners
         self.notices: deque[Lost | Gone | Inject | Stop] = deque()
         self.draining = False
+        self.settling = False  # what a dead server had accepted is being read: nobody comes back before it is known
         self._run, self._processes, self._record, self._watch = run, processes, record, watch
         self._starts, self._timing = starts, timing
         self.zombies = Zombies(processes, record, timing.zombie)
@@ -64,8 +66,10 @@ class Care:
 
     def next_due(self) -> float | None:
         """When `act` has something to do next, unless something happens before."""
-        due = [due for child in self.learners.values() if (due := self._due(child)) is not None]
-        return min([*due, *self.zombies.dues()], default=None)
+        full = self._room() <= 0
+        may_act = (child for child in self.learners.values() if not (full and child.phase is Phase.WAITING))
+        dues = [due for child in may_act if (due := child.due_next) is not None]
+        return min([*dues, *self.zombies.dues()], default=None)
 
     def speaks_for(self, process: str, incarnation: int) -> bool:
         """Whether what that incarnation says of itself is news: it lives, or its death is being mended. No zombie's."""
@@ -75,8 +79,9 @@ class Care:
 
     def act(self, now: float) -> None:
         """Start the learners whose time has come, give up those that left too soon, and end what outstayed its time."""
+        room = self._room()
         for child in self.learners.values():
-            due = self._due(child)
+            due = child.due_next
             if due is None or now < due:
                 continue
             if child.leave_by is not None:
@@ -86,7 +91,8 @@ class Care:
                 child.phase = Phase.ENDED
             elif child.phase is Phase.LEFT:
                 self._declare(child, now)
-            else:
+            elif room > 0:
+                room -= 1
                 self._start(child)
         self.zombies.act(now)
 
@@ -163,7 +169,7 @@ class Care:
         noticed = self._record.since(happening.noticed)
         details = {"pid": happening.pid, "incarnation": child.incarnation, "status": happening.status}
         self._record.event("exit", child.name, **details, suspect=noticed)
-        left = happening.status == 0
+        left = happening.status == 0 or (happening.status is None and self.draining)
         if not child.wanted or (self.draining and left):
             child.phase = Phase.ENDED
             if not left:
@@ -235,13 +241,9 @@ class Care:
         child.fence_by = now + self._timing.fence
         self.notices.append(Lost(self._run, child.learner, child.incarnation, reason))
 
-    def _due(self, child: Child) -> float | None:
-        if child.phase is Phase.LEFT:
-            return child.due
-        if child.phase is Phase.WAITING:
-            known = child.fenced[0] >= child.incarnation - 1
-            return child.due if known else max(child.due, child.fence_by)
-        return child.leave_by if child.running else None
+    def _room(self) -> int:
+        """How many more may start now."""
+        return 0 if self.settling else _AT_ONCE - sum(c.phase is Phase.STARTING for c in self.learners.values())
 
     def _start(self, child: Child) -> None:
         assert child.learner is not None

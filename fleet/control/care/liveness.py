@@ -49,11 +49,12 @@ class Vitals:
     suspect_s: float
     suspected: bool = False
     _queued: float = 0.0
+    _new: bool = True
 
     def heard(self, now: float, limit_s: float) -> bool:
         """It has spoken; returns whether that clears a suspicion."""
         cleared = self.suspected
-        self.since, self.limit_s, self.suspected = now, limit_s, False
+        self.since, self.limit_s, self.suspected, self._new = now, limit_s, False, False
         return cleared
 
     def judge(self, now: float, queued_s: Callable[[], float]) -> Verdict:
@@ -62,7 +63,8 @@ class Vitals:
         if silent <= min(self.suspect_s, self.limit_s):
             return Verdict.WELL
         if not self.suspected:
-            self.suspected, self._queued = True, queued_s()
+            # What it stood in the queue for since it was born is an excuse for never having spoken.
+            self.suspected, self._queued = True, 0.0 if self._new else queued_s()
         if silent <= self.limit_s:
             return Verdict.SUSPECT
         excused = min(queued_s() - self._queued, _LONGEST_EXCUSE * self.limit_s)

@@ -6,8 +6,11 @@ Settles the ledger of a life that is over, counts the lives in the manifest, and
 
 import signal
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import replace
+from functools import partial
 
+from fleet.control.care.aside import Aside, at_once
 from fleet.control.care.child import SERVER, Child, Injury, Phase
 from fleet.control.care.learners import Care
 from fleet.control.care.record import Record
@@ -19,11 +22,14 @@ from fleet.control.process.processes import Ended, Processes
 from fleet.core.errors import FleetError
 from fleet.core.messages import Heartbeat, Progress
 
+_LOOK_S = 0.02  # at whether a ledger has been settled
+
 
 class ServerCare:
     """Starts servers. `child` is the server's row, its incarnation the life. Told of the run's `care`, and tells it.
 
-    `struck_since` gives the plan's strikes, of a round and later, that have been carried out (`Drill.struck_since`).
+    Ledgers are settled by `aside`; meanwhile neither the next life nor a learner is started. `struck_since` gives the
+    plan's strikes, of a round and later, that have been carried out (`Drill.struck_since`).
     """
 
     def __init__(
@@ -36,11 +42,13 @@ class ServerCare:
         starts: Starts,
         stuck_s: float,
         struck_since: Callable[[int], list[int]] = lambda _: [],
+        aside: Aside = at_once,
     ) -> None:
         self.child = child
         self._care, self._processes, self._record = care, processes, record
         self._watch, self._starts, self._stuck_s = watch, starts, stuck_s
-        self._struck_since = struck_since
+        self._struck_since, self._aside = struck_since, aside
+        self._settling: Future[dict[int, int]] | None = None
         self._first = child.incarnation
         self._round, self._agent_steps = 0, 0
         self._was_up = False
@@ -54,12 +62,34 @@ class ServerCare:
         """The first life of this run."""
         self._begin(self._starts.server(self.life), attention)
 
-    def next_due(self) -> float | None:
+    def next_due(self, now: float) -> float | None:
         """When `act` has something to do next."""
+        if self._settling is not None:
+            return now + _LOOK_S
         return self.child.due if self.child.phase is Phase.WAITING else None
+
+    def settle(self) -> str | None:
+        """See whether the ledger of a life that is over has been settled; why the run can't go on, if it can't."""
+        if self._settling is None or not self._settling.done():
+            return None
+        settled, self._settling = self._settling, None
+        self._care.settling = False
+        try:
+            self._care.server_lost(settled.result())
+        except FleetError as error:
+            return f"the environment server died, and its ledger can't be settled: {error}"
+        return None
+
+    def wait_settled(self) -> None:
+        """Until nobody is at the ledger any more."""
+        if self._settling is not None:
+            wait([self._settling])
+            self._settling = None
 
     def act(self, attention: float, now: float) -> None:
         """Start the next life if its time has come."""
+        if self._settling is not None:
+            return
         if self.child.phase is not Phase.WAITING or not self.child.wanted or now < self.child.due:
             return
         self.child.incarnation = self._next_life()
@@ -119,13 +149,10 @@ class ServerCare:
         if isinstance(decision, Failed) or not self._was_up:
             reason = f" ({decision.reason})" if isinstance(decision, Failed) and child.restarts else ""
             return with_log(f"{text}{reason}", self._processes.log(SERVER))
-        try:
-            trained = self._starts.end_life(fault.cause, self._first)
-        except FleetError as error:
-            return f"{text}, and its ledger can't be settled: {error}"
-        self._care.server_lost(trained)
+        self._settling = self._aside(partial(self._starts.end_life, fault.cause, self._first))
+        self._care.settling = True
         child.phase, child.due = Phase.WAITING, now + decision.after_s
-        return None
+        return self.settle()
 
     def injure(self, number: signal.Signals, injury: Injury) -> None:
         """Kill it (SIGKILL) or freeze it (SIGSTOP) on purpose."""

@@ -20,13 +20,13 @@ _AILMENTS: dict[Verdict, Ailment] = {Verdict.FROZEN: "frozen", Verdict.STUCK: "s
 
 
 class Watch:
-    """Keeps the vitals of every child."""
+    """Keeps the vitals of every child. `beat_s`: seconds between two heartbeats of the slowest."""
 
-    def __init__(self, control: ControlConfig, record: Record) -> None:
+    def __init__(self, control: ControlConfig, record: Record, beat_s: float) -> None:
         self._control, self._record = control, record
         # Silence can't be told from the pause between two heartbeats before two of them are missing.
-        self._dead_after_s = max(control.dead_after_s, 3 * control.heartbeat_s)
-        self._suspect_s = min(self._dead_after_s, max(self._dead_after_s * 2 / 7, 2 * control.heartbeat_s))
+        self._dead_after_s = max(control.dead_after_s, 3 * beat_s)
+        self._suspect_s = min(self._dead_after_s, max(self._dead_after_s * 2 / 7, 2 * beat_s))
 
     def begin(self, child: Child, pid: int, attention: float, stuck_s: float) -> None:
         """It has a process, which may stand still for `stuck_s` seconds, whatever it did before."""

@@ -32,6 +32,11 @@ def ended(descriptor: int) -> bool:
     return _readable([descriptor], 0.0) != []
 
 
+def ended_of(descriptors: Iterable[int]) -> list[int]:
+    """Those whose processes have ended."""
+    return _readable(list(descriptors), 0.0)
+
+
 def wait(descriptors: Iterable[int], timeout_s: float) -> list[int]:
     """Wait until all of these processes have ended, at most `timeout_s`; returns those that still run."""
     running = list(descriptors)
@@ -56,6 +61,42 @@ def reap(descriptor: int) -> int | None:
     if result is None:
         return None
     return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
+
+class Ends:
+    """Tells which of many processes have ended, without asking after each: an ended one is told once.
+
+    `descriptor` is readable while there is one to tell.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+
+    @property
+    def descriptor(self) -> int:
+        """What to wait on."""
+        return self._epoll.fileno()
+
+    def add(self, descriptor: int) -> None:
+        """Watch a process. Before its pidfd is closed, it has to be told or removed."""
+        self._epoll.register(descriptor, select.EPOLLIN)
+
+    def remove(self, descriptor: int) -> None:
+        """Watch it no more; it may have been told already."""
+        # Not left to closing it: a copy of the descriptor that somebody else has would keep it watched.
+        with suppress(FileNotFoundError):
+            self._epoll.unregister(descriptor)
+
+    def take(self) -> list[int]:
+        """The pidfds of those that have ended, and are watched no more."""
+        over = [descriptor for descriptor, _ in self._epoll.poll(0)]
+        for descriptor in over:
+            self._epoll.unregister(descriptor)
+        return over
+
+    def close(self) -> None:
+        """Let go of it. A second call does nothing."""
+        self._epoll.close()
 
 
 @contextmanager

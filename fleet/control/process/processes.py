@@ -16,7 +16,7 @@ from fleet.control.process import logs, pidfd
 from fleet.control.process.spawn import Spawned, spawn
 from fleet.control.process.zygote_client import Exited, Forked, Pong, Ready, Refused, ZygoteClient
 
-_STATUS_PATIENCE_S = 0.02  # how long the zygote may take to say how its child ended
+_STATUS_PATIENCE_S = 0.02  # how long the zygote may take to say how its child ended, for each that has ended
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,9 @@ class Processes:
         self._run, self._logs, self._life, self._modules = run, folder, life, modules
         self._zygote: ZygoteClient | None = None
         self._held: dict[str, _Held] = {}
+        self._ends = pidfd.Ends()
+        self._ending: list[_Held] = []  # whose end has been noticed, and not how it came
+        self._pids: dict[str, int] | None = None
         self._unreaped: list[_Held] = []
         self._orders: dict[str, str] = {}  # learners asked for and not forked yet, with their starts
         self._closed = False
@@ -78,7 +81,7 @@ class Processes:
     def start_zygote(self) -> int:
         """Start a zygote in place of none or a dead one: it takes over orders and wards. Returns its pid."""
         zygote = ZygoteClient(warm=self._modules.warm, run=self._run, log=self.log(ZYGOTE), life=self._life)
-        self._zygote = zygote
+        self._zygote, self._pids = zygote, None
         for held in self._held.values():
             zygote.ward(held.name, held.pidfd)
         for name, start in self._orders.items():
@@ -88,7 +91,7 @@ class Processes:
     def start_server(self, start: str) -> int:
         """Start the environment server with `start` on its standard input. Returns its pid."""
         spawned = spawn(self._modules.server, [], log=self.log(SERVER), life=self._life, stdin=start)
-        self._held[SERVER] = _Held(SERVER, spawned.pid, spawned.pidfd, spawned)
+        self._hold(_Held(SERVER, spawned.pid, spawned.pidfd, spawned))
         if self._zygote is not None:
             self._zygote.ward(SERVER, spawned.pidfd)
         return spawned.pid
@@ -106,15 +109,17 @@ class Processes:
 
     def descriptors(self) -> set[int]:
         """What to wait on: something to `collect` makes one of them readable."""
-        watched = {held.pidfd for held in self._held.values() if held.noticed is None}
+        watched = {self._ends.descriptor}
         if self._zygote is not None:
             watched |= {self._zygote.pidfd, self._zygote.socket.fileno()}
         return watched
 
     def pids(self) -> dict[str, int]:
         """Name and pid of everything that runs."""
-        zygote = {} if self._zygote is None else {ZYGOTE: self._zygote.pid}
-        return zygote | {held.name: held.pid for held in self._held.values() if held.noticed is None}
+        if self._pids is None:
+            zygote = {} if self._zygote is None else {ZYGOTE: self._zygote.pid}
+            self._pids = zygote | {held.name: held.pid for held in self._held.values() if held.noticed is None}
+        return self._pids
 
     def collect(self) -> list[Happening]:
         """All that has happened since the last call. A zygote that `Ended` is not replaced of itself."""
@@ -125,7 +130,11 @@ class Processes:
             if over:
                 happened.append(self._bury_zygote(self._zygote))
         now = time.monotonic()
-        for held in list(self._held.values()):
+        gone = set(self._ends.take())
+        for held in [held for held in self._held.values() if held.pidfd in gone] if gone else []:
+            held.noticed, self._pids = now, None
+            self._ending.append(held)
+        for held in list(self._ending):
             happened += self._look_at(held, now)
         return happened
 
@@ -146,7 +155,7 @@ class Processes:
         """That process goes by another name from now on, so that its own can be used again."""
         held = self._held.pop(name)
         held.name = other
-        self._held[other] = held
+        self._held[other], self._pids = held, None
 
     def bar_from_files(self, name: str) -> None:
         """From now on that process can write to no file: what takes its place does, under the same names."""
@@ -175,8 +184,22 @@ class Processes:
         for held in [*self._held.values(), *self._unreaped]:
             self._let_go(held)
         self._held.clear()
+        self._ending.clear()
         self._unreaped.clear()
+        self._ends.close()
+        self._pids = None
         return stubborn
+
+    def _hold(self, held: _Held) -> None:
+        self._held[held.name], self._pids = held, None
+        self._ends.add(held.pidfd)
+
+    def _release(self, held: _Held) -> None:
+        del self._held[held.name]
+        self._ends.remove(held.pidfd)
+        self._pids = None
+        if held in self._ending:
+            self._ending.remove(held)
 
     def _read_reports(self, zygote: ZygoteClient) -> list[Happening]:
         happened: list[Happening] = []
@@ -193,7 +216,7 @@ class Processes:
 
     def _take_in(self, report: Forked) -> list[Happening]:
         self._orders.pop(report.name, None)
-        self._held[report.name] = _Held(report.name, report.pid, report.pidfd)
+        self._hold(_Held(report.name, report.pid, report.pidfd))
         if self._closed:
             pidfd.send(report.pidfd, signal.SIGKILL)
         return [Started(report.name, report.pid)]
@@ -205,32 +228,30 @@ class Processes:
         held_now = next((item for item in self._held.values() if item.pid == report.pid), None)
         if held_now is None:
             return []  # its end has been told without a status
-        del self._held[held_now.name]
+        self._release(held_now)
         pidfd.close(held_now.pidfd)
         return [Ended(held_now.name, report.pid, report.status, held_now.noticed or time.monotonic())]
 
     def _look_at(self, held: _Held, now: float) -> list[Happening]:
-        if not pidfd.ended(held.pidfd):
-            return []
-        held.noticed = held.noticed or now
+        assert held.noticed is not None
         status = held.spawned.status() if held.spawned is not None else pidfd.reap(held.pidfd)
         if status is None:
-            if self._zygote is not None and now - held.noticed < _STATUS_PATIENCE_S:
+            if self._zygote is not None and now - held.noticed < _STATUS_PATIENCE_S * len(self._ending):
                 return []
             self._unreaped.append(held)
-        else:
+        self._release(held)
+        if status is not None:
             pidfd.close(held.pidfd)
-        del self._held[held.name]
         return [Ended(held.name, held.pid, status, held.noticed)]
 
     def waits_for_status(self) -> bool:
         """Whether an end has been noticed whose status is on its way, so `collect` should be called again soon."""
-        return any(held.noticed is not None for held in self._held.values())
+        return bool(self._ending)
 
     def _bury_zygote(self, zygote: ZygoteClient) -> Ended:
         status = zygote.status()
         zygote.close()
-        self._zygote = None
+        self._zygote = self._pids = None
         for held in list(self._unreaped):  # its zombies are ours now
             if pidfd.reap(held.pidfd) is not None:
                 self._unreaped.remove(held)

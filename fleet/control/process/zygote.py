@@ -92,7 +92,7 @@ class Zygote:
             self._fork(forked.Order(order["name"], order["target"], order["start"], order["log"]))
 
     def _forget_ended_wards(self) -> None:
-        for descriptor in [descriptor for descriptor in self._wards if pidfd.ended(descriptor)]:
+        for descriptor in pidfd.ended_of(self._wards):
             os.close(descriptor)
             self._wards.remove(descriptor)
 

@@ -25,11 +25,11 @@ class WorldConfig(Table):
     stations: int | None = Field(
         None,
         ge=1,
-        le=200,
+        le=1000,
         description="Free grid: goals spread along the top and bottom rows. Unset: RWARE's two goals at the bottom.",
     )
     robots: int | None = Field(
-        None, ge=1, le=200, description="Robots on the floor (N). Unset: what the RWARE preset says."
+        None, ge=1, le=1000, description="Robots on the floor (N). Unset: what the RWARE preset says."
     )
     worlds: int = Field(16, ge=1, le=1024, description="Parallel copies of the world (E).")
     sensor_range: int = Field(1, ge=1, le=5, description="Cells a robot sees in each direction.")

@@ -47,7 +47,7 @@ class Supervisor:
         timing = Timing()
         learners = {f"learner-{k}": Child(f"learner-{k}", k, budget) for k in range(len(scene.groups))}
         server = Child(SERVER, None, budget)
-        watch = Watch(control, record)
+        watch = Watch(control, record, control.heartbeat_s)
         self.outcome = ""
         self.reason = ""
         self.learners: Mapping[str, Child] = learners

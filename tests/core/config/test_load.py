@@ -60,8 +60,8 @@ def test_bytes_that_are_no_text(tmp_path):
     [
         ("robts = 3", ["unknown key world.robts", "did you mean world.robots?"]),
         ("seed = 3", ["unknown key world.seed", "did you mean run.seed?"]),
-        ("robots = 500", ["world.robots = 500", "1 to 200"]),
-        ('robots = "4"', ['world.robots = "4"', "a whole number", "1 to 200"]),
+        ("robots = 5000", ["world.robots = 5000", "1 to 1000"]),
+        ('robots = "4"', ['world.robots = "4"', "a whole number", "1 to 1000"]),
         ("robots = 4.0", ["world.robots = 4.0", "a whole number"]),
         ("robots = true", ["world.robots = true", "a whole number"]),
         ("stagger = 1", ["world.stagger = 1", "true or false"]),
