@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from fleet.core.errors import BadInput
 
@@ -12,6 +13,7 @@ BENCHMARKS = {
     "wire": "rollouts through sockets against a plain copy",
     "faults": "how fast faults are noticed and mended, and what they cost",
     "train": "training warehouse40, and where the time goes",
+    "peers": "RLlib and BenchMARL training with the same network and batches, beside ours",
 }
 
 
@@ -34,9 +36,9 @@ class Measured:
     rows: Sequence[Row]
 
 
-def measure(name: str) -> Measured:
+def measure(name: str, **options: Any) -> Measured:
     """Run one benchmark (`fleet.study.bench.NAME.measure`). Raises BadInput if there is none of that name."""
     if name not in BENCHMARKS:
         raise BadInput(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
-    measured: Measured = import_module(f"fleet.study.bench.{name}").measure()
+    measured: Measured = import_module(f"fleet.study.bench.{name}").measure(**options)
     return measured
