@@ -14,7 +14,9 @@ from fleet.control.process.pidfd import subreaper
 from fleet.core.errors import FleetError
 from fleet.core.platform import total_memory
 
-_TICK_S, _WEIGH_S, _LEAVE_S = 0.1, 5.0, 5.0
+_TICK_S, _WEIGH_S = 0.1, 5.0
+_TIDY_S, _LEAVE_S = 1.0, 5.0
+"""How long helpers of a process that ended may tidy up after it (semaphores, say), and then how long to die."""
 
 
 class PeerFailed(FleetError):  # noqa: N818 - reads as what it is where it is raised
@@ -83,6 +85,7 @@ def _end(process: subprocess.Popen[bytes], before: set[psutil.Process]) -> None:
     """Kill the process and all that it left. Again and again, since what is killed may have been starting others."""
     process.kill()
     process.wait()
+    psutil.wait_procs(set(_descendants()) - before, timeout=_TIDY_S)
     deadline = time.monotonic() + _LEAVE_S
     while left := list(set(_descendants()) - before):
         for child in left:
