@@ -47,16 +47,21 @@ class Peer:
     seconds: float
 
 
-_RLLIB = "one process learns for all agents, a module and an optimizer each; the environment costs nothing"
-_STACKED = "all agents in one stacked network, one loss, optimizer and clipped norm; the environment costs nothing"
-_APART = "a network, loss, optimizer and clipped norm each, one after the other; the environment costs nothing"
+_FREE = "the environment costs nothing"
+_RLLIB = f"a module and an optimizer each, learning one after the other in one process; {_FREE}"
+_STACKED = f"one process, all agents stacked in one network, their losses, optimizers and clipped norms joint; {_FREE}"
+_APART = f"one process, a network, losses, optimizers and clipped norms each, one after the other; {_FREE}"
+_BENCHMARL = _HERE / "peer_benchmarl.py"
 PEERS = {
-    "rllib": Peer("ray", _HERE / "peer_rllib.py", _RLLIB, {"runners": 2}, 3, 1, 180.0),
-    "benchmarl": Peer("benchmarl", _HERE / "peer_benchmarl.py", _STACKED, {"groups": 1}, 8, 2, 60.0),
-    "benchmarl_threads": Peer(
-        "benchmarl", _HERE / "peer_benchmarl.py", _STACKED, {"groups": 1, "threads": usable_cores()}, 8, 2, 60.0
+    "rllib": Peer("ray", _HERE / "peer_rllib.py", _RLLIB, {"runners": 0}, 3, 1, 130.0),
+    "rllib_runners": Peer(
+        "ray", _HERE / "peer_rllib.py", f"two processes that sample; {_RLLIB}", {"runners": 2}, 3, 1, 130.0
     ),
-    "benchmarl_apart": Peer("benchmarl", _HERE / "peer_benchmarl.py", _APART, {"groups": 40}, 3, 1, 90.0),
+    "benchmarl": Peer("benchmarl", _BENCHMARL, _STACKED, {"groups": 1}, 8, 2, 60.0),
+    "benchmarl_threads": Peer(
+        "benchmarl", _BENCHMARL, f"a thread per core; {_STACKED}", {"groups": 1, "threads": usable_cores()}, 8, 2, 60.0
+    ),
+    "benchmarl_apart": Peer("benchmarl", _BENCHMARL, _APART, {"groups": 40}, 3, 1, 90.0),
 }
 
 
