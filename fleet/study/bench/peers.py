@@ -61,7 +61,7 @@ PEERS = {
     "benchmarl_threads": Peer(
         "benchmarl", _BENCHMARL, f"a thread per core; {_STACKED}", {"groups": 1, "threads": usable_cores()}, 8, 2, 60.0
     ),
-    "benchmarl_apart": Peer("benchmarl", _BENCHMARL, _APART, {"groups": 40}, 3, 1, 90.0),
+    "benchmarl_apart": Peer("benchmarl", _BENCHMARL, _APART, {"groups": 40}, 2, 1, 90.0),
 }
 
 
