@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fleet.core.errors import BadInput
+
 if TYPE_CHECKING:
     from fleet.study.bench.bench import Row
 
@@ -20,10 +22,13 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(metavar="world|start|wire|faults|train|scale", help="What to measure.")],
+    name: Annotated[str, typer.Argument(metavar="world|start|wire|faults|train|scale|peers", help="What to measure.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     robots: Annotated[str | None, typer.Option(metavar="N,N,...", help="scale: the sizes of the fleets.")] = None,
     picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="scale: draw it, as .png.")] = None,
+    peers_python: Annotated[
+        Path | None, typer.Option(help="peers: the Python that has them (unset: what `make peers` makes).")
+    ] = None,
 ) -> None:
     """Measure speed and memory against a baseline in the same run."""
     from fleet.commands.screen import number, print_json, print_table
@@ -32,12 +37,12 @@ def bench(
 
     if name in BENCHMARKS and sys.stderr.isatty():
         print(f"measuring {BENCHMARKS[name]} ...", file=sys.stderr)
-    options = _options(name, robots, picture)
+    options = _options(name, robots, picture, peers_python)
     measured, here = measure(name, **options), machine()
     if picture is not None:
         _draw(measured.rows, picture)
     if as_json:
-        print_json({"machine": here, "rows": [asdict(row) for row in measured.rows]})
+        print_json({"machine": here, "how": measured.how, "rows": [asdict(row) for row in measured.rows]})
         return
     print_table(
         (
@@ -53,15 +58,16 @@ def bench(
     )
 
 
-def _options(name: str, robots: str | None, picture: Path | None) -> dict[str, Any]:
-    """What the benchmark is called with. Raises BadInput for what only scale knows, and for no numbers of robots."""
-    from fleet.core.errors import BadInput
-
-    given = [option for option, value in (("--robots", robots), ("--plot", picture)) if value is not None]
-    if given and name != "scale":
-        raise BadInput(f"{given[0]} is for `fleet bench scale` alone; this is {name}")
+def _options(name: str, robots: str | None, picture: Path | None, peers_python: Path | None) -> dict[str, Any]:
+    """What the benchmark is called with. Raises BadInput for what only another one knows, and for no robots."""
+    of = {"--robots": ("scale", robots), "--plot": ("scale", picture), "--peers-python": ("peers", peers_python)}
+    for option, (whose, value) in of.items():
+        if value is not None and name != whose:
+            raise BadInput(f"{option} is for `fleet bench {whose}` alone; this is {name}")
     if picture is not None and picture.suffix != ".png":
         raise BadInput(f"--plot {picture}: allowed are names that end in .png")
+    if peers_python is not None:
+        return {"python": peers_python}
     if robots is None:
         return {}
     counts = [int(text) for text in robots.split(",") if text.strip().isdecimal()]
@@ -71,7 +77,6 @@ def _options(name: str, robots: str | None, picture: Path | None) -> dict[str, A
 
 
 def _draw(rows: "Sequence[Row]", picture: Path) -> None:
-    from fleet.core.errors import BadInput
     from fleet.study.bench.scale_plot import plot
 
     try:

@@ -56,8 +56,8 @@ class Compiler:
 def entry_point(function: Callable[..., None], *arguments: object) -> Callable[..., None]:
     """`function` compiled for the types of `arguments`, to be called without numba looking at the types again.
 
-    That look takes 15 microseconds for our tuples of arrays, as long as two hundred robots take to step. Whoever calls the
-    result has to see to it that all later arguments have the same types.
+    That look takes 15 microseconds for our tuples of arrays, as long as two hundred robots take to step. Whoever calls
+    the result has to see to it that all later arguments have the same types.
     """
     dispatcher: Any = function
     point: Callable[..., None] = dispatcher.compile(tuple(numba.typeof(one) for one in arguments))

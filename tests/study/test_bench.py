@@ -170,7 +170,7 @@ def test_json_is_the_machine_and_the_rows(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(bench_world, "measure", lambda: Measured("how", rows))
     assert main(["bench", "world", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert set(printed) == {"machine", "rows"}
+    assert set(printed) == {"machine", "how", "rows"}
     assert printed["rows"][0] == {"name": "a", "value": 2.0, "unit": "s", "against": None, "ratio": None}
     assert printed["rows"][1]["ratio"] == 0.5
     assert main(["bench", "world"]) == 0
@@ -180,7 +180,7 @@ def test_json_is_the_machine_and_the_rows(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_an_unknown_benchmark_is_bad_input() -> None:
-    with pytest.raises(BadInput, match="world, start, wire, faults, train"):
+    with pytest.raises(BadInput, match="world, start, wire, faults, train, peers"):
         bench.measure("nonsense")
 
 

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "faults": "how fast faults are noticed and mended, and what they cost",
     "train": "training warehouse40, and where the time goes",
     "scale": "what a robot costs, from ten to a thousand",
+    "peers": "RLlib and BenchMARL training with the same network and batches, beside ours",
 }
 
 

@@ -118,16 +118,28 @@ class Trained:
         return self.total(name) / len(self.lines)
 
 
-def train(config: str, overrides: Sequence[str] = (), *, rounds: int, dropped: int = 3) -> Trained:
+def train(
+    config: str,
+    overrides: Sequence[str] = (),
+    *,
+    rounds: int,
+    dropped: int = 3,
+    on_status: Callable[[Status], None] = lambda _: None,
+) -> Trained:
     """Train `config` for `dropped` rounds, then `rounds` measured ones, then a last one, in a folder that is removed.
 
-    The last round is left out because the server then waits for all that is outstanding. Raises FleetError if the run
-    doesn't come to its end.
+    The last round is left out because the server then waits for all that is outstanding. `on_status` is called a few
+    times a second. Raises FleetError if the run doesn't come to its end.
     """
     settings = load_config(config, [*overrides, f"run.rounds={dropped + rounds + 1}"])
     watch = Watch(first=dropped, last=dropped + rounds)
+
+    def look(status: Status) -> None:
+        watch.look(status)
+        on_status(status)
+
     with tempfile.TemporaryDirectory(prefix="fleet-bench-") as folder:
-        finished = run(settings, Path(folder) / "run", on_status=watch.look)
+        finished = run(settings, Path(folder) / "run", on_status=look)
         if finished.outcome.kind == "interrupted":
             raise KeyboardInterrupt
         if finished.outcome.kind != "done":
