@@ -151,4 +151,4 @@ def test_our_own_part_breaking_fails_the_whole() -> None:
 
 def test_the_option_is_for_peers_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "world", "--peers-python", "x"]) == 2
-    assert "--peers-python is for `fleet bench peers`, not for 'world'" in capsys.readouterr().err
+    assert "--peers-python is for `fleet bench peers` alone; this is world" in capsys.readouterr().err
