@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from actors.compiled import compiled
+from actors.compiled import compiled, inner
 from actors.view import FORWARD, NOOP, NOTHING, TOGGLE
 
 I32 = npt.NDArray[np.int32]
@@ -95,7 +95,7 @@ def plan(road: Road, scene: Scene, out: Settled, actions: U8) -> None:
         _settle_column(road, scene, out, actions, scene.order[k])
 
 
-@compiled
+@inner
 def _enterable(road: Road, scene: Scene, out: Settled, n: int, side: int) -> bool:
     """Whether neither wall nor standing shelf keeps robot n from leaving its cell by `side`."""
     there = road.neighbours[scene.cell[n], side]
@@ -107,7 +107,7 @@ def _enterable(road: Road, scene: Scene, out: Settled, n: int, side: int) -> boo
     return bool(other >= 0 and scene.loaded[other])  # that one carries the shelf there, and may carry it away
 
 
-@compiled
+@inner
 def _wish(road: Road, scene: Scene, out: Settled, n: int) -> int:
     """The side from which the way to robot n's target is shortest, turns counted; STAY without any way."""
     here = scene.cell[n]
@@ -126,7 +126,7 @@ def _wish(road: Road, scene: Scene, out: Settled, n: int) -> int:
     return best
 
 
-@compiled
+@inner
 def _settle(road: Road, scene: Scene, out: Settled, actions: U8, n: int, side: int, goes: bool) -> None:
     """Robot n is to leave by `side`: it turns there; facing it, it drives if it `goes`, else it waits."""
     out.after[n] = scene.cell[n]
@@ -139,7 +139,7 @@ def _settle(road: Road, scene: Scene, out: Settled, actions: U8, n: int, side: i
     out.claimed[out.after[n]] = n
 
 
-@compiled
+@inner
 def _settle_column(road: Road, scene: Scene, out: Settled, actions: U8, first: int) -> None:
     """Settle robot `first`, and before it all those whom it waits for."""
     out.column[0] = first
@@ -165,7 +165,7 @@ def _settle_column(road: Road, scene: Scene, out: Settled, actions: U8, first: i
             length = _follow(road, scene, out, actions, ahead, length)
 
 
-@compiled
+@inner
 def _follow(road: Road, scene: Scene, out: Settled, actions: U8, ahead: int, length: int) -> int:
     """The column goes on with `ahead`; if that one is in it already, they are a ring, and it turns. The new length."""
     for i in range(length):
@@ -177,7 +177,7 @@ def _follow(road: Road, scene: Scene, out: Settled, actions: U8, ahead: int, len
     return length + 1
 
 
-@compiled
+@inner
 def _meet(road: Road, scene: Scene, out: Settled, actions: U8, n: int, other: int) -> None:
     """`other` stands where n wants to go and won't drive off by itself: it yields or, if it can't, n does."""
     if _yield(road, scene, out, actions, other, n):
@@ -187,7 +187,7 @@ def _meet(road: Road, scene: Scene, out: Settled, actions: U8, n: int, other: in
         _settle(road, scene, out, actions, n, out.wished[n], False)
 
 
-@compiled
+@inner
 def _yield(road: Road, scene: Scene, out: Settled, actions: U8, n: int, to: int) -> bool:
     """Settle robot n, which has to leave its cell for another's sake, and whom it pushes; False if there is no way."""
     length = 0
@@ -209,7 +209,7 @@ def _yield(road: Road, scene: Scene, out: Settled, actions: U8, n: int, to: int)
     return True
 
 
-@compiled
+@inner
 def _way_out(road: Road, scene: Scene, out: Settled, n: int, to: int, length: int) -> int:
     """The best side for robot n to yield by to robot `to`; STAY if there is none. `length` robots are pushed so far."""
     here = scene.cell[n]
@@ -239,7 +239,7 @@ def _way_out(road: Road, scene: Scene, out: Settled, n: int, to: int, length: in
     return best
 
 
-@compiled
+@inner
 def _is_pushed(out: Settled, robot: int, length: int) -> bool:
     for i in range(length):  # noqa: SIM110 - compiled, where a loop is cheaper than a generator
         if out.pushed[i] == robot:

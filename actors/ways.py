@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from actors.compiled import compiled
+from actors.compiled import compiled, inner
 from actors.view import DOWN, LEFT, NOTHING, RIGHT, UP, FloorView
 
 I32 = npt.NDArray[np.int32]
@@ -170,7 +170,7 @@ def _find_rows(
         out[n] = kept.row_of[variant, key]
 
 
-@compiled
+@inner
 def _measure(target: int, costs: U8, neighbours: I32, still: I32, search: Search, out: U16) -> None:
     """Write the cost to `target` from every cell and heading into `out` (cells * 4,), looking at each until it holds.
 
