@@ -1,4 +1,4 @@
-"""Evaluation: the current policies on fresh episodes, without learning. Beside the run's own world, never in it."""
+"""Evaluation: policies or a planner on fresh episodes, without learning. Beside the run's own world, never in it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
+from actors.choice import Actions
+from actors.greedy import Greedy
 from actors.stacked import StackedPolicy
-from env_server.protocol import Body
+from env_server.protocol import Body, World
 from env_server.worlds import make_world
 from fleet.core.config import WorldConfig
 from fleet.core.seeds import generator, stream
@@ -55,24 +57,57 @@ def evaluate(
     `offline` robots are off from the start. Draws depend on `seed` alone, so that two policies evaluated with the same
     seed meet the same episodes. `tick` is called with each step.
     """
-    arena = make_world(world.model_copy(update={"worlds": episodes, "stagger": False}))
+    arena = make_world(_one_copy_each(world, episodes))
+    draw = generator(seed, "eval", 1)
+
+    def choose(obs: Array) -> Actions:
+        if greedy:
+            return policy.greedy(obs)
+        return policy.act(obs, draw.random(obs.shape[:2], dtype=np.float32))[0]
+
+    return _play(arena, choose, seed, world.max_steps, offline or {}, tick)
+
+
+def evaluate_planner(
+    world: WorldConfig,
+    seed: int,
+    *,
+    episodes: int,
+    offline: dict[int, Body] | None = None,
+    tick: Callable[[], object] = lambda: None,
+) -> Evaluation:
+    """Play the same episodes as `evaluate` with the hand-tuned planner. Raises BadInput without dispatch."""
+    arena = make_world(_one_copy_each(world, episodes))
+    planner = Greedy(arena.floor_view(), arena.spec.robots, episodes)
+    return _play(arena, lambda _: planner.act(arena.traffic_view()), seed, world.max_steps, offline or {}, tick)
+
+
+def _one_copy_each(world: WorldConfig, episodes: int) -> WorldConfig:
+    """The world with one copy per episode, all started at once."""
+    return world.model_copy(update={"worlds": episodes, "stagger": False})
+
+
+def _play(
+    arena: World,
+    choose: Callable[[Array], Actions],
+    seed: int,
+    steps: int,
+    offline: dict[int, Body],
+    tick: Callable[[], object],
+) -> Evaluation:
+    """One episode of `steps` in each copy, with the actions (N, K) that `choose` gives for observations (N, K, D)."""
     spec = arena.spec
-    obs: Array = np.zeros((spec.robots, episodes, spec.observation_size), spec.observation_dtype)
+    obs: Array = np.zeros((spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype)
     start = int(stream(seed, "eval").generate_state(1)[0])
     arena.reset(start, obs)
     if offline:
         for robot, body in offline.items():
             arena.set_body(robot, body)
         arena.reset(start, obs)  # once more, since nobody has observed yet that they are off
-    draw = generator(seed, "eval", 1)
-    returns = np.zeros((spec.robots, episodes))
-    for _ in range(world.max_steps):
-        if greedy:
-            actions = policy.greedy(obs)
-        else:
-            actions, _ = policy.act(obs, draw.random((spec.robots, episodes), dtype=np.float32))
-        returns += arena.step(actions, obs).rewards
+    returns = np.zeros((spec.robots, spec.worlds))
+    for _ in range(steps):
+        returns += arena.step(choose(obs), obs).rewards
         tick()
     delivered = arena.metrics()["deliveries_by_copy"].sum(axis=0)  # (N, K) to (K,)
-    rate = delivered / (spec.robots * world.max_steps) * 1000.0
+    rate = delivered / (spec.robots * steps) * 1000.0
     return Evaluation(returns.mean(axis=0), rate)

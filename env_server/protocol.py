@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from actors.view import FloorView, TrafficView
 from fleet.core.spec import Array, WorldSpec
 
 Body = Literal["online", "stalled", "towed"]
@@ -53,6 +54,14 @@ class World(Protocol):
 
     def set_body(self, robot: int, body: Body) -> None:
         """Take a robot off in every copy (stalled: an obstacle; towed: off the floor), or put it back online."""
+        ...
+
+    def floor_view(self) -> FloorView:
+        """The floor as a planner sees it."""
+        ...
+
+    def traffic_view(self) -> TrafficView:
+        """All copies as a planner sees them now. Raises BadInput if this world hands out no orders to plan for."""
         ...
 
     def metrics(self) -> Mapping[str, npt.NDArray[np.int64]]:

@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from actors.view import FloorView, TrafficView
 from env_server.errors import WorldError
 from env_server.protocol import Body, Step
 from env_server.warehouse.bodies import set_body
@@ -21,6 +22,7 @@ from env_server.warehouse.observe import Rows, make_tables, rware_size
 from env_server.warehouse.setup import build_floor, resolve
 from env_server.warehouse.snapshot import read_state, write_state
 from env_server.warehouse.state import NOTHING
+from env_server.warehouse.view import floor_view, traffic_view
 from fleet.core.config.world import WorldConfig
 from fleet.core.seeds import stream
 from fleet.core.spec import Array, WorldSpec
@@ -130,6 +132,14 @@ class Warehouse:
     def bodies(self) -> tuple[Body, ...]:
         """What each robot's body is, the same in all copies."""
         return tuple(BODIES[body] for body in self._state.body)
+
+    def floor_view(self) -> FloorView:
+        """The floor as a planner sees it."""
+        return floor_view(self.floor)
+
+    def traffic_view(self) -> TrafficView:
+        """All copies as a planner sees them now. Raises SetupError without dispatch."""
+        return traffic_view(self._state, self._layout, self._dispatch)
 
     def metrics(self) -> Mapping[str, npt.NDArray[np.int64]]:
         """Since the world was made: `deliveries` (N,) over all copies, `deliveries_by_copy` (N, E).

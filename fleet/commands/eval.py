@@ -1,4 +1,4 @@
-"""`fleet eval`: plays a run's trained policies without learning."""
+"""`fleet eval`: plays trained policies, the planner or random actions without learning."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,21 +12,27 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder; with another --actor also a config.")],
+    actor: Annotated[
+        str, typer.Option(help="Who drives: learned (the run's policies), greedy (the hand-tuned planner) or random.")
+    ] = "learned",
     episodes: Annotated[int, typer.Option(min=1, max=1024, help="Episodes to play.")] = 32,
     greedy: Annotated[bool, typer.Option("--greedy", help="Take the likeliest action instead of sampling.")] = False,
     offline: Annotated[int, typer.Option(min=0, help="Robots stalled from the start.")] = 0,
-    snapshot: Annotated[str, typer.Option(help="Which snapshot: newest, best, or a round.")] = "newest",
+    snapshot: Annotated[
+        str | None, typer.Option(help="Which snapshot: newest, best, or a round.", show_default="newest")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Evaluate trained policies: mean and 95% interval of return and deliveries."""
+    """Evaluate without learning: mean and 95% interval of return and deliveries."""
     from fleet.commands.screen import number, print_json, print_table
     from fleet.study import evaluate as study
 
-    figures = study.evaluate(directory, episodes=episodes, greedy=greedy, offline=offline, snapshot=snapshot).figures()
+    played = study.evaluate(source, episodes=episodes, greedy=greedy, offline=offline, snapshot=snapshot, actor=actor)
+    figures = played.figures()
     if as_json:
-        asked = {"episodes": episodes, "greedy": greedy, "offline": offline, "snapshot": snapshot}
-        print_json({**asked, **figures})
+        learned = {"greedy": greedy, "snapshot": snapshot or "newest"} if actor == "learned" else {}
+        print_json({"actor": actor, "episodes": episodes, "offline": offline, **learned, **figures})
         return
     print_table(
         [

@@ -1,0 +1,143 @@
+"""The planner, watched by a checker that knows the raw states alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors import view as seen
+from actors.greedy import Greedy
+from env_server.errors import SetupError
+from env_server.warehouse import state as world_state
+from env_server.warehouse.state import DELIVER, FETCH, NO_LEG, NOTHING, RETURN
+from env_server.warehouse.world import Warehouse
+from fleet.core.config.load import load_config
+from fleet.core.config.world import WorldConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+FLOORS = {
+    "warehouse40": load_config("warehouse40").world,
+    "demo": load_config("demo").world,
+    "two goals": WorldConfig(map="rware-tiny-4ag", dispatch="matching"),
+    "crowded": WorldConfig(map="rware-tiny-4ag", robots=8, dispatch="random"),
+    "map": WorldConfig(map=str(ROOT / "configs" / "maps" / "small.map"), robots=24, dispatch="nearest"),
+}
+BRIEF = {"worlds": 2, "stagger": False, "max_steps": 800}
+
+
+class Checker:
+    """Raises AssertionError if robots collide, swap, jump, or serve an order out of turn. Counts deliveries (E, N)."""
+
+    def __init__(self, world: Warehouse) -> None:
+        self.world = world
+        self.before = world.state()
+        self.deliveries = np.zeros(self.before["cell"].shape, int)
+
+    def look(self) -> None:
+        before, now = self.before, self.world.state()
+        for e in range(len(now["cell"])):
+            if now["clock"][e] == before["clock"][e] + 1:
+                self._moves(before["cell"][e], now["cell"][e], now["shelf_cell"][e])
+                self._orders(e, before, now)
+        self.before = now
+
+    def _moves(self, before: np.ndarray, now: np.ndarray, shelves: np.ndarray) -> None:
+        width = self.world.floor.width
+        assert len(set(now)) == len(now), "two robots in one cell"
+        assert len(set(shelves)) == len(shelves), "two shelves in one cell"
+        steps = abs(now // width - before // width) + abs(now % width - before % width)
+        assert steps.max() <= 1, "a robot jumped"
+        edges = {(int(a), int(b)) for a, b in zip(before, now, strict=True) if a != b}
+        assert not {(b, a) for a, b in edges} & edges, "two robots swapped"
+
+    def _orders(self, e: int, before: dict[str, np.ndarray], now: dict[str, np.ndarray]) -> None:
+        lifts = self.world.floor.shelves.size > 0
+        for n, (old, new) in enumerate(zip(before["leg"][e], now["leg"][e], strict=True)):
+            order, cell = before["order"][e, n], now["cell"][e, n]
+            same = order == now["order"][e, n]
+            if old == new and same:
+                continue
+            if old == NO_LEG:
+                assert new == FETCH
+            elif old == FETCH:
+                assert (new, same) == (DELIVER, True)
+                assert cell == before["home"][e, n]
+                assert now["carrying"][e, n] == (order if lifts else NOTHING)
+            elif old == DELIVER:
+                self.deliveries[e, n] += 1
+                assert cell == self.world.floor.goals[before["station"][e, n]]
+                assert ((new, same) == (RETURN, True)) if lifts else new in (NO_LEG, FETCH)
+            else:
+                assert new in (NO_LEG, FETCH)
+                assert cell == before["home"][e, n] == now["shelf_cell"][e, order]
+                assert now["carrying"][e, n] == NOTHING
+
+
+def drive(config: WorldConfig, seed: int = 1, stalled: Sequence[int] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """Deliveries (E, N) in the first and the second half of an episode, the checker looking on at every step."""
+    world = Warehouse(config)
+    spec = world.spec
+    obs = np.zeros((spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype)
+    world.reset(seed, obs)
+    for robot in stalled:
+        world.set_body(robot, "stalled")
+    planner = Greedy(world.floor_view(), spec.robots, spec.worlds)
+    checker, half = Checker(world), world.config.max_steps // 2
+    first = checker.deliveries
+    for step in range(world.config.max_steps - 1):  # the last one would start the next episode
+        world.step(planner.act(world.traffic_view()), obs)
+        checker.look()
+        if step == half:
+            first = checker.deliveries.copy()
+    assert (checker.deliveries == world.metrics()["deliveries_by_copy"].T).all()
+    assert world.metrics()["illegal"].sum() == 0
+    return first, checker.deliveries - first
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    "floor", [pytest.param(name, marks=pytest.mark.slow if name == "warehouse40" else ()) for name in FLOORS]
+)
+def test_nobody_collides_orders_are_served_in_turn_and_nothing_jams(floor, seed):
+    """Broken by a tie of equal rights that is decided anew in each step, and by one who doesn't yield."""
+    first, second = drive(FLOORS[floor].model_copy(update=BRIEF), seed)
+    assert second.min() > 0, "a robot stopped delivering"
+    assert second.sum() > 0.8 * first.sum()
+
+
+@pytest.mark.slow
+def test_a_long_run_on_warehouse40_goes_on_to_the_end():
+    long = {"worlds": 2, "stagger": False, "max_steps": 4000}
+    first, second = drive(FLOORS["warehouse40"].model_copy(update=long))
+    assert second.sum(axis=1).min() > 0.9 * first.sum(axis=1).max()
+    assert second.min() > 15  # of 2,000 / 53 = 38 on average
+
+
+@pytest.mark.slow
+def test_robots_that_are_stalled_are_driven_around():
+    """Broken by fields that don't know who is in the way: those behind it wait for good."""
+    stalled = [3, 17, 30]
+    _, second = drive(FLOORS["warehouse40"].model_copy(update=BRIEF), stalled=stalled)
+    assert second[:, stalled].sum() == 0
+    assert np.median(np.delete(second, stalled, axis=1)) > 4  # 7.6 on average with none stalled
+
+
+def test_the_same_seed_gives_the_same_deliveries_and_another_one_does_not():
+    config = FLOORS["demo"].model_copy(update=BRIEF)
+    once, again, other = drive(config, 1), drive(config, 1), drive(config, 2)
+    assert (once[1] == again[1]).all()
+    assert (once[1] != other[1]).any()
+
+
+def test_without_dispatch_there_is_nothing_to_plan():
+    world = Warehouse(WorldConfig(map="rware-tiny-2ag"))
+    with pytest.raises(SetupError, match=r'dispatch = "off"'):
+        world.traffic_view()
+
+
+@pytest.mark.parametrize(
+    "name", ["UP", "DOWN", "LEFT", "RIGHT", "NOOP", "FORWARD", "TURN_LEFT", "TURN_RIGHT", "TOGGLE"]
+)
+def test_planner_and_world_number_headings_and_actions_alike(name):
+    assert getattr(seen, name) == getattr(world_state, name)
