@@ -25,7 +25,6 @@ from fleet.core.data_channel import DataClient
 from fleet.core.faults.resolve import resolve
 from fleet.core.gate import Gate
 from fleet.core.messages import Event, Inject, Message, Rollout, Stop, Welcome
-from fleet.core.platform import usable_cores
 from fleet.core.pulse import Pulse
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import LearnerStore
@@ -185,10 +184,10 @@ def make_sabotage(
 
 
 def open_gate(start: LearnerStart, config: Config) -> Gate | None:
-    """The run's gate; None if there is none, or never more learner processes than may compute at once."""
+    """The run's gate; None if it has none, or never more learner processes than may compute at once."""
     assert config.world.robots is not None
-    slots = config.learners.at_once or usable_cores()
-    if start.gate is None or len(config.groups(config.world.robots)) <= slots:
+    slots = config.learners.at_once
+    if start.gate is None or slots is None or len(config.groups(config.world.robots)) <= slots:
         return None
     try:
         return Gate(Path(start.gate), slots)

@@ -7,7 +7,7 @@ from fleet.core.config import Config
 
 MOST_PER_S = 400.0
 """Heartbeats per second of all learners together; one costs about 0.3 ms of a core, at both ends together."""
-_MEASURES_PER_S = 5.0  # of all together; measuring one's memory costs some 4 ms
+_MEASURES_PER_S = 1.0  # of all together; measuring one's memory costs some 4 ms
 _MEASURE_S = 5.0
 
 

@@ -1,9 +1,10 @@
 """The gate: as many of a run's learners compute at once as there are cores; the others wait, first come, first served.
 
-Forty processes that compute all at once on two cores push each other out of the caches and all finish at the end. The
-gate is a few files in a folder, and no process. A slot is held by a lock on its file, which the kernel opens when the
-holder dies, so nobody's death stops anybody; a slot held for too long, by a frozen process say, is replaced by another.
-A pipe wakes one waiter for each slot that is given back; a waiter that it misses looks again by itself.
+Processes that compute all at once push each other out of the caches, and all finish at the end. Where an update is
+long enough to be worth waking up for once more, they do better one after another. The gate is a few files in a folder,
+and no process. A slot is held by a lock on its file, which the kernel opens when the holder dies, so nobody's death
+stops anybody; a slot held for too long, by a frozen process say, is replaced by another. A pipe wakes one waiter for
+each slot that is given back; a waiter that it misses looks again by itself.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-LOOK_S = 0.1
+LOOK_S = 1.0
 """How often a waiter looks again though nobody has woken it."""
 _MOST_REPLACEMENTS = 64
 _TIME = struct.Struct("d")  # monotonic seconds, the same clock for all processes of a machine

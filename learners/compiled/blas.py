@@ -40,12 +40,6 @@ def multiply(a: Any, a_row: int, b: Any, b_row: int, c: Any, c_row: int, m: int,
 
 
 @compiled
-def multiply_turned(a: Any, a_row: int, b: Any, b_row: int, c: Any, c_row: int, m: int, n: int, k: int) -> None:
-    """`c (m, n) = a (m, k) @ b' (k, n)`, with b (n, k)."""
-    _gemm(_PLAIN, a, a_row, _TURNED, b, b_row, 0.0, c, c_row, m, n, k)
-
-
-@compiled
 def add_turned_multiply(a: Any, a_row: int, b: Any, b_row: int, c: Any, c_row: int, m: int, n: int, k: int) -> None:
     """`c (m, n) += a' (m, k) @ b (k, n)`, with a (k, m)."""
     _gemm(_TURNED, a, a_row, _PLAIN, b, b_row, 1.0, c, c_row, m, n, k)

@@ -114,7 +114,8 @@ def _networks(config: NetworkConfig, spec: WorldSpec, parameters: Tensor, room: 
         inputs=inputs,
         logits=room.take("logits", BLOCK * spec.actions),
         values=room.take("values", BLOCK),
-        room=room.take("below", (2, BLOCK * max(hidden))),
+        room=room.take("below", (2, max(BLOCK * max(hidden), spec.actions))),
+        turned=room.take("turned", parameters.numel()),
     )
 
 

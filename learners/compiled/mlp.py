@@ -11,7 +11,7 @@ import numpy as np
 
 from actors.kernels import tanh
 from learners.compiled import compiled
-from learners.compiled.blas import add_turned_multiply, multiply, multiply_turned
+from learners.compiled.blas import add_turned_multiply, multiply
 
 
 class Network(NamedTuple):
@@ -43,11 +43,11 @@ def forward(flat: Any, net: Network, inputs: Any, rows: int, is_tanh: bool, out:
 
 @compiled
 def backward(
-    flat: Any, gradient: Any, net: Network, inputs: Any, rows: int, is_tanh: bool, d_out: Any, room: Any
+    turned: Any, gradient: Any, net: Network, inputs: Any, rows: int, is_tanh: bool, d_out: Any, room: Any
 ) -> None:
     """Add to `gradient` (P,) what `d_out` (rows, sizes[-1]), the loss by this network's outputs, gives its parameters.
 
-    `room` f32 (2, rows * the widest layer) is scratch.
+    `turned` (P,) is what `turn` made of the parameters; `room` f32 (2, rows * the widest layer) is scratch.
     """
     d = d_out
     for k in range(net.at.size - 1, -1, -1):
@@ -55,9 +55,22 @@ def backward(
         add_turned_multiply(x, net.stride[k], d, units, gradient[net.at[k] :], units, given + 1, units, rows)
         if k > 0:
             below = room[k % 2]
-            multiply_turned(d, units, flat[net.at[k] :], units, below, given, rows, given, units)
+            multiply(d, units, turned[net.at[k] :], given, below, given, rows, given, units)
             _through_activation(below, x, net.stride[k], rows, given, is_tanh)
             d = below
+
+
+@compiled
+def turn(flat: Any, net: Network, turned: Any) -> None:
+    """Transpose all weights but the first layer's, once for all blocks: BLAS is slower at turning them itself.
+
+    `turned` (P,): a layer's (out, in) at the place of its (in, out).
+    """
+    for k in range(1, net.at.size):
+        given, units, at = net.sizes[k], net.sizes[k + 1], net.at[k]
+        for i in range(given):
+            for j in range(units):
+                turned[at + j * given + i] = flat[at + i * units + j]
 
 
 @compiled

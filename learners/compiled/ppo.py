@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from learners.compiled import compiled
-from learners.compiled.mlp import Network, backward, forward
+from learners.compiled.mlp import Network, backward, forward, turn
 
 
 class Observations(NamedTuple):
@@ -49,6 +49,7 @@ class Networks(NamedTuple):
     logits: Any  # f32 (block * A,)
     values: Any  # f32 (block,)
     room: Any  # f32 (2, block * the widest layer)
+    turned: Any  # f32 (P,), see `mlp.turn`
 
 
 class Settings(NamedTuple):
@@ -87,15 +88,17 @@ def step(
     n = rows.size
     nets.gradient[:] = np.float32(0.0)
     figures[:] = 0.0
+    turn(nets.flat, nets.actor, nets.turned)
+    turn(nets.flat, nets.critic, nets.turned)
     mean, deviation = _moments(samples.advantages, rows) if cfg.normalize_advantage else (0.0, 1.0)
     for first in range(0, n, nets.block):
         last = min(n, first + nets.block)
         _see(seen, obs_rows[first:last], nets.inputs[0], nets.actor.stride[0])
         forward(nets.flat, nets.actor, nets.inputs, last - first, nets.is_tanh, nets.logits)
         forward(nets.flat, nets.critic, nets.inputs, last - first, nets.is_tanh, nets.values)
-        _differentiate(nets.logits, nets.values, samples, cfg, rows[first:last], n, mean, deviation, figures)
+        _differentiate(nets, samples, cfg, rows[first:last], n, mean, deviation, figures)
         for net, d_out in ((nets.actor, nets.logits), (nets.critic, nets.values)):
-            backward(nets.flat, nets.gradient, net, nets.inputs, last - first, nets.is_tanh, d_out, nets.room)
+            backward(nets.turned, nets.gradient, net, nets.inputs, last - first, nets.is_tanh, d_out, nets.room)
     for k in range(5):
         figures[k] /= n
     figures[5] = _norm(nets.gradient)
@@ -133,8 +136,7 @@ def _scale(obs: Any, mean: Any, scale: Any, rows: Any, x: Any, stride: int) -> N
 
 @compiled
 def _differentiate(
-    logits: Any,
-    values: Any,
+    nets: Networks,
     samples: Samples,
     cfg: Settings,
     rows: Any,
@@ -144,18 +146,17 @@ def _differentiate(
     figures: Any,
 ) -> None:
     """Replace logits (rows, A) and values (rows,) by the loss's gradient by them; add to the figures' sums."""
-    actions = logits.size // values.size
+    values, pi, actions = nets.values, nets.room[0], nets.actor.sizes[-1]
     share = np.float32(1.0 / n)
     low, high = np.float32(1.0 - cfg.clip_coef), np.float32(1.0 + cfg.clip_coef)
     entropy_share = np.float32(cfg.entropy_coef) * share
     for r in range(rows.size):
         i = rows[r]
-        z = logits[r * actions : (r + 1) * actions]
-        log_total = _log_sum_exp(z)
+        z = nets.logits[r * actions : (r + 1) * actions]
+        _softmax(z, pi)  # z is log pi now
         entropy = np.float32(0.0)
         for a in range(actions):
-            z[a] -= log_total  # log pi(a)
-            entropy -= math.exp(z[a]) * z[a]
+            entropy -= pi[a] * z[a]
 
         chosen = samples.actions[i]
         log_ratio = z[chosen] - samples.log_probs[i]
@@ -166,9 +167,8 @@ def _differentiate(
         # d ratio = ratio * d log pi; the clipped branch, where it is the lower one, is constant
         d_log_pi = -share * ratio * advantage if ratio * advantage <= clipped * advantage else np.float32(0.0)
         for a in range(actions):
-            pi = math.exp(z[a])
             # d log pi(chosen) / d z(a) = [a = chosen] - pi(a);  dH / d z(a) = -pi(a) (log pi(a) + H)
-            z[a] = entropy_share * pi * (z[a] + entropy) - d_log_pi * pi
+            z[a] = entropy_share * pi[a] * (z[a] + entropy) - d_log_pi * pi[a]
         z[chosen] += d_log_pi
 
         error, d_error = _value_error(values[r], samples.values[i], samples.returns[i], cfg.value_clip)
@@ -182,14 +182,19 @@ def _differentiate(
 
 
 @compiled
-def _log_sum_exp(z: Any) -> Any:
+def _softmax(z: Any, pi: Any) -> None:
+    """From logits z to their log-probabilities, in place, and probabilities into `pi`."""
     top = z[0]
     for a in range(1, z.size):
         top = max(top, z[a])
     total = np.float32(0.0)
     for a in range(z.size):
-        total += math.exp(z[a] - top)
-    return top + np.float32(math.log(total))
+        pi[a] = math.exp(z[a] - top)
+        total += pi[a]
+    log_total = top + np.float32(math.log(total))
+    for a in range(z.size):
+        z[a] -= log_total
+        pi[a] /= total
 
 
 @compiled

@@ -34,7 +34,7 @@ def test_plain_lines_come_at_changes_and_every_few_seconds(capsys):
 
 def test_a_start_that_compiles_says_so():
     assert line(status(0, "starting")) == "starting"
-    assert "compiles the world" in line(status(0, "starting"), compiles=True)
+    assert "compiles world and learners" in line(status(0, "starting"), compiles=True)
     assert "compiles" not in line(status(1), compiles=True)
 
 

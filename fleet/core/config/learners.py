@@ -15,5 +15,8 @@ class LearnersConfig(Table):
         "cpu", pattern=r"^(cpu|cuda(:(0|[1-9][0-9]?))?)$", description='Where they learn: "cpu", "cuda" or "cuda:1".'
     )
     at_once: int | None = Field(
-        None, ge=1, description="Learner processes that compute at once; the others wait. Unset: the usable cores."
+        None,
+        ge=1,
+        description="Learner processes that compute at once, the others waiting for their turn: as many as there are "
+        "cores where updates are long (wide networks). Unset: all, and the kernel shares the cores out.",
     )
