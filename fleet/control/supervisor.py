@@ -62,7 +62,9 @@ class Supervisor:
         assert config.world.robots is not None, "the config given to a supervisor is resolved"
         self._directory, self._config = directory, config
         self._life = life
-        self._starts = Starts(directory, snapshot, dict(origins or {}), config.checkpoint.keep)
+        self._starts = Starts(
+            directory, snapshot, dict(origins or {}), config.checkpoint.keep, config.learners.at_once is not None
+        )
         self._on_status = on_status
         self._modules, self._timing = (
             modules or Modules(),

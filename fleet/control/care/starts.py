@@ -31,13 +31,15 @@ class Standing:
 class Starts:
     """One run's. `origins` says how each learner comes to life first; fresh if it isn't named.
 
-    `snapshot` is the folder that the environment server's first life goes on from.
+    `snapshot` is the folder that the environment server's first life goes on from. `gated`: learners wait for each
+    other at a gate.
     """
 
     directory: RunDirectory
     snapshot: str | None
     origins: Mapping[int, tuple[Origin, str | None]]
     keep: int
+    gated: bool = False
 
     def begins_at(self) -> int:
         """The round, counted from 0, that the first life begins with."""
@@ -89,7 +91,7 @@ class Starts:
         assert child.learner is not None
         incarnation = (child.learner, child.incarnation)
         doomed = child.injury is not None and child.injury.doomed > 0
-        gate = str(self.directory.private_dir() / "gate")
+        gate = str(self.directory.private_dir() / "gate") if self.gated else None
         start = LearnerStart(
             *self._run(), *incarnation, *self._endpoints(), child.origin, child.checkpoint, doomed, gate
         )
