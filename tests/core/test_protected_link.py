@@ -81,7 +81,8 @@ def raw(place: str) -> Iterator[Raw]:
         for name, value in options.items():
             setattr(client, name, value)
         client.connect(place)
-        client.send_multipart(encode(Hello(RUN, 3, 0, -1, -1)))
+        with contextlib.suppress(zmq.Again):  # turned away before it could speak
+            client.send_multipart(encode(Hello(RUN, 3, 0, -1, -1)), zmq.NOBLOCK)
         made.append(client)
         return client
 
