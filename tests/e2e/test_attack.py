@@ -26,7 +26,7 @@ from tests.e2e.running import COMMAND, rounds, until, weights
 
 pytestmark = pytest.mark.e2e
 FRAMES = 100_000
-ROUNDS = 120
+ROUNDS = 150
 STAY_S = 2.0
 RUN = [*COMMAND, "run", "smoke", "--rounds", str(ROUNDS), "--out"]
 GROWTH = 300 * 2**20
