@@ -18,6 +18,7 @@ from fleet.study.bench import bench
 from fleet.study.bench import scale as bench_scale
 from fleet.study.bench import start as bench_start
 from fleet.study.bench import train as bench_train
+from fleet.study.bench import trained as bench_trained
 from fleet.study.bench import wire as bench_wire
 from fleet.study.bench import world as bench_world
 from fleet.study.bench.bench import Measured, Row
@@ -154,7 +155,7 @@ def test_work_counts_a_trunk_once_and_no_gradient_for_the_observation() -> None:
 
 def test_a_run_is_watched_between_its_measured_rounds() -> None:
     clock = iter([0.0, 10.0, 14.0, 20.0])
-    watch = bench_train.Watch(first=2, last=4, clock=lambda: next(clock))
+    watch = bench_trained.Watch(first=2, last=4, clock=lambda: next(clock))
     for round_, busy in ((1, 1.0), (2, 5.0), (4, 8.0), (5, 30.0)):
         watch.look(status(round_, busy))
     assert watch.busy() == ({"learner-0": 3.0}, 4.0)

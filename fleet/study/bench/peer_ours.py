@@ -11,7 +11,7 @@ from typing import Any
 
 from fleet.control.status import Status
 from fleet.core.orphan import die_with_parent
-from fleet.study.bench.train import train
+from fleet.study.bench.trained import train
 
 
 def measure(order: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from fleet.core.errors import FleetError
 from fleet.core.platform import usable_cores
 
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 def sgemm_rate(processes: int | None = None, size: int = 1024, seconds: float = 2.0) -> float:
@@ -56,7 +56,7 @@ def _start(size: int, seconds: float) -> subprocess.Popen[str]:
         [sys.executable, "-P", "-m", "fleet.study.bench.sgemm", str(size), str(seconds)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+        env={**os.environ, **ONE_THREAD, "PYTHONPATH": path},
         text=True,
     )
 

@@ -33,7 +33,7 @@ from fleet.core.rundir import RunDirectory
 from fleet.core.seeds import generator
 from fleet.core.spec import RolloutBatch, WorldSpec
 from fleet.study.bench.bench import Measured, Row
-from fleet.study.bench.train import train
+from fleet.study.bench.trained import train
 from fleet.study.bench.wire_peer import read_all
 from fleet.study.prepare import prepare
 from learners.build import build_learner
