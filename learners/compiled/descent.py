@@ -1,5 +1,6 @@
 """PPO's gradient steps, compiled: the buffers they need, and the way from a learner's own objects to them."""
 
+from functools import cached_property, partial
 from itertools import pairwise
 from math import inf
 from typing import Any
@@ -41,7 +42,7 @@ class CompiledDescent:
         self._adam, self._normalizer = adam, normalizer
         self._m, self._v = adam.m.numpy(), adam.v.numpy()
         self._room = room
-        self._nets = _networks(config.network, spec, parameters, room)
+        self._make_nets = partial(_networks, config.network, spec, parameters, room)
         self._settings = _settings(config, adam)
         self._seen: Observations
         self._samples: Samples
@@ -49,6 +50,11 @@ class CompiledDescent:
         self._figures = np.zeros(6)
         self._step: Any = None
         self._values: Any = None
+
+    @cached_property
+    def _nets(self) -> Networks:
+        """Made with the first update: until then a learner has no use for the room."""
+        return self._make_nets()
 
     def values(self, rollout: RolloutBatch) -> tuple[F32, F32]:
         """See `Descent.values`."""
