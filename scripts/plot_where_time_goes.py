@@ -8,7 +8,7 @@ Each bar is NAME=FILE:RATE, RATE being the run's trained agent-steps per second,
 processor time for one agent-step. Needs perf (Debian: linux-perf).
 """
 
-import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -45,22 +45,14 @@ def part_of(command: str, binary: str, symbol: str) -> str | None:
     return "learners: Python, messages, allocation"
 
 
-def shares(file: str) -> Counter[str]:
-    """Each part's share of all the machine's processor time."""
-    command = [
-        "perf",
-        "report",
-        "-i",
-        file,
-        "--stdio",
-        "-t",
-        "|",
-        "--sort",
-        "comm,dso,symbol",
-        "-F",
-        "overhead,comm,dso,sym",
-    ]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def cores_busy(file: str) -> Counter[str]:
+    """How many cores each part kept busy, on average. An idle core gives no samples."""
+    columns = ["--sort", "comm,dso,symbol", "-F", "overhead,comm,dso,sym", "-t", "|", "--header"]
+    text = subprocess.run(
+        ["perf", "report", "-i", file, "--stdio", *columns], capture_output=True, text=True, check=True
+    ).stdout
+    spent_ns = float(re.findall(r"Event count \(approx\.\): (\d+)", text)[0])
+    first, last = (float(re.findall(rf"time of {which} sample : ([0-9.]+)", text)[0]) for which in ("first", "last"))
     found: Counter[str] = Counter()
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.split("|")]
@@ -68,20 +60,19 @@ def shares(file: str) -> Counter[str]:
             continue
         part = part_of(*cells[1:4])
         if part is not None:
-            found[part] += float(cells[0][:-1]) / 100
+            found[part] += float(cells[0][:-1]) / 100 * spent_ns / 1e9 / (last - first)
     return found
 
 
 def main() -> None:
     out, *bars = sys.argv[1:]
-    cores = os.cpu_count() or 1
     figure, axes = plt.subplots(figsize=(9, 1.2 + 0.8 * len(bars)))
     for place, bar in enumerate(reversed(bars)):
         name, rest = bar.split("=", 1)
         file, rate = rest.rsplit(":", 1)
-        found, left = shares(file), 0.0
+        found, left = cores_busy(file), 0.0
         for part, colour in PARTS.items():
-            width = found[part] * cores * 1e6 / float(rate)
+            width = found[part] * 1e6 / float(rate)
             axes.barh(place, width, left=left, color=colour, label=part if place == 0 else None)
             if width > 0.35:
                 dark = colour in ("#1f4e79", "#2e75b6", "#c55a11", "#7f7f7f")
@@ -89,10 +80,10 @@ def main() -> None:
                           color="white" if dark else "black")  # fmt: skip
             left += width
             print(f"{name}: {part}: {width:.2f} us")
-        print(f"{name}: in all {left:.2f} us of processor time, of {cores * 1e6 / float(rate):.2f} that the cores had")
+        print(f"{name}: in all {left:.2f} us, {sum(found.values()):.2f} cores busy")
     axes.set_yticks(range(len(bars)), [bar.split("=", 1)[0] for bar in reversed(bars)])
     axes.set_xlabel("microseconds of processor time per trained agent-step")
-    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(0.0, -0.62), ncol=2, frameon=False)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0.0, -0.25), ncol=2, frameon=False)
     figure.savefig(out, dpi=130, bbox_inches="tight")
 
 
