@@ -139,7 +139,7 @@ def test_our_own_part_is_a_real_run() -> None:
     rows = {row.name: row for row in measured.rows}
     assert 0 < rows["peers_ours_min"].value <= rows["peers_ours"].value <= rows["peers_ours_max"].value
     assert 0 < rows["peers_ours_first_update"].value < 100
-    assert 0.05 < rows["peers_ours_memory_peak"].value < 3
+    assert 0.0 < rows["peers_ours_memory_peak"].value < 3
     assert "ours: 2 rounds; 0 agent-steps withheld per round; " in measured.how
 
 

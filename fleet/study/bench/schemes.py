@@ -3,6 +3,7 @@
 Everything in one process has one core's work to itself, so it is compared by processor time; the others by their rate.
 """
 
+import math
 import os
 import statistics
 import subprocess
@@ -27,10 +28,11 @@ def schemes(config: str, overrides: Sequence[str], trained: Trained, *, rounds: 
     alone = 1e6 / alone_rate(config, overrides, rounds=rounds, dropped=dropped)
     against, all_in_one = "one process per robot", f"all in one process: {alone:.2f} us/agent-step"
     spent = {"train_processor_time": trained.cpu_us, "train_processor_time_packed": packed.cpu_us}
+    known = {name: cpu_us for name, cpu_us in spent.items() if math.isfinite(cpu_us)}  # a short run is not looked at
     return [
         Row("train_packed", packed.rate, "agent-steps/s", against, packed.rate / trained.rate),
         Row("train_autograd", autograd.rate, "agent-steps/s", against, autograd.rate / trained.rate),
-        *(Row(name, cpu_us, "us/agent-step", all_in_one, cpu_us / alone) for name, cpu_us in spent.items()),
+        *(Row(name, cpu_us, "us/agent-step", all_in_one, cpu_us / alone) for name, cpu_us in known.items()),
     ]
 
 
