@@ -1,12 +1,8 @@
 """More learners than start at once, and some of them killed: all come up, the ledger balances, nothing is left."""
 
-import json
 import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -15,23 +11,17 @@ import pytest
 from fleet.core.jsonl import read_jsonl
 from fleet.core.ledger_file import audit
 from fleet.study.bench.scale import floor_of
+from tests.e2e.running import COMMAND, pids, rounds, until
 
 pytestmark = pytest.mark.e2e
 ROBOTS, VICTIMS = 60, (3, 40, 59)
 SETTINGS = ["world.worlds=2", "network.hidden=[8]", "learner.rollout_steps=16", "learner.epochs=1"]
 
 
-def until(condition: Callable[[], object], within_s: float = 90.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 def test_sixty_learners_start_train_die_and_end(tmp_path: Path) -> None:
     run = tmp_path / "run"
     options = [f"--set={setting}" for setting in (*floor_of(ROBOTS), *SETTINGS)]
-    command = [sys.executable, "-m", "fleet.commands.main", "run", "warehouse1000", "--out", str(run), *options]
+    command = [*COMMAND, "run", "warehouse1000", "--out", str(run), *options]
     process = subprocess.Popen([*command, "--rounds", "100000"], stdout=subprocess.DEVNULL)
 
     def told(name: str) -> list[str]:
@@ -39,11 +29,11 @@ def test_sixty_learners_start_train_die_and_end(tmp_path: Path) -> None:
         return [line["process"] for line in read_jsonl(path) if line["event"] == name] if path.exists() else []
 
     try:
-        until(lambda: (run / "metrics.jsonl").exists() and len(read_jsonl(run / "metrics.jsonl")) >= 2)
+        until(lambda: rounds(run) >= 2)
         until(lambda: len(told("ready")) == ROBOTS + 2)
-        pids = json.loads((run / "processes.json").read_text())
+        processes = pids(run)
         for victim in VICTIMS:
-            os.kill(pids[f"learner-{victim}"], signal.SIGKILL)
+            os.kill(processes[f"learner-{victim}"], signal.SIGKILL)
         until(lambda: len(told("recover")) == len(VICTIMS))
     finally:
         process.send_signal(signal.SIGINT)
@@ -56,4 +46,4 @@ def test_sixty_learners_start_train_die_and_end(tmp_path: Path) -> None:
     assert balance.total.unresolved == 0
     assert len(balance.robots) == ROBOTS
     assert all(figures.trained for figures in balance.robots.values())
-    assert not [name for name, pid in pids.items() if psutil.pid_exists(pid)]
+    assert not [name for name, pid in processes.items() if psutil.pid_exists(pid)]
