@@ -21,6 +21,7 @@ from fleet.core.keys import load_client_keys, load_server_keys, make_keys
 from fleet.core.messages import Hello, Stop
 from fleet.core.wire import encode
 from tests.core.channels import RUN, greet, until
+from tests.ports import free_port, until_free
 
 Raw = Callable[..., "zmq.Socket[bytes]"]
 
@@ -44,9 +45,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """An endpoint without keys."""
     if request.param == "ipc":
         return f"ipc://{tmp_path_factory.mktemp('s')}/data"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    return f"tcp://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
@@ -214,6 +213,9 @@ def test_the_last_link_closes_the_door_and_the_next_opens_it_again(endpoint: str
         server.close()
         server.close()
         assert not doorkeepers()
+        where = parse_endpoint(endpoint)
+        if where.path is None:
+            until_free(where.port)
 
 
 def test_a_forked_child_has_its_own_doorkeeper(

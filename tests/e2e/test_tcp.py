@@ -1,6 +1,5 @@
 """The real fleet over tcp: the same weights as ever, with keys and without, whoever knocks on the ports."""
 
-import contextlib
 import json
 import os
 import socket
@@ -17,6 +16,7 @@ from fleet.core.messages import Command, Hello
 from fleet.core.rundir import RunDirectory
 from fleet.core.wire import encode
 from tests.e2e.running import fleet, rounds, until, weights
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 ROUNDS = 200
@@ -27,12 +27,7 @@ HALF = [b"GET / HTTP/1.1\r\nHost: fleet\r\n\r\n", b"", b"\xff\0\0\0\0\0\0\0\1\x7
 @pytest.fixture
 def port() -> int:
     """The first of two free ports in a row."""
-    for first in range(17_000 + os.getpid() % 9000, 32_000, 2):
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for number in (first, first + 1):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", number))
-            return first
-    pytest.fail("no free ports")
+    return free_port(in_a_row=2)
 
 
 @pytest.fixture(scope="module")
