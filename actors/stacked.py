@@ -10,17 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.choice import Actions, likeliest, sampled
+from actors.errors import ActorError
 from actors.kernels import bias_relu, bias_tanh
 from fleet.core.config import NetworkConfig
-from fleet.core.errors import FleetError
 from fleet.core.spec import Array, WorldSpec
 
 F32 = npt.NDArray[np.float32]
 _ACTIVATIONS: dict[str, Callable[[F32, F32], None]] = {"tanh": bias_tanh, "relu": bias_relu}
-
-
-class ActorError(FleetError):
-    """An actor was given weights or observations that are not for it."""
 
 
 class StackedPolicy:
@@ -38,6 +34,14 @@ class StackedPolicy:
         self._activate = _ACTIVATIONS[network.activation]
         self._layers: list[F32] = []
         self._make_room(spec.worlds)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What a policy's arrays are called."""
+        layers = range(len(self._weights))
+        return frozenset(
+            ["obs.mean", "obs.scale", *(f"actor.{k}.{part}" for k in layers for part in ("weight", "bias"))]
+        )
 
     def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
         """Give `robots` the weights a learner published (`Learner.weights`); `obs.mean` and `obs.scale` are folded in.

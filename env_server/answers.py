@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from actors.stacked import ActorError
+from actors.errors import ActorError
 from env_server.harness import Harness, Tell
 from env_server.nudges import Nudges
 from env_server.roster import Actors, Hearer, Roster

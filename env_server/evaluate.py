@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 
 from actors.choice import Actions
 from actors.greedy import Greedy
-from actors.stacked import StackedPolicy
+from actors.policy import Policy
 from env_server.protocol import Body, World
 from env_server.worlds import make_world
 from fleet.core.config import WorldConfig
@@ -44,7 +44,7 @@ def half_width(samples: npt.NDArray[np.float64]) -> float:
 
 def evaluate(
     world: WorldConfig,
-    policy: StackedPolicy,
+    policy: Policy,
     seed: int,
     *,
     episodes: int,

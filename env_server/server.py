@@ -16,7 +16,7 @@ from typing import Any
 
 import zmq
 
-from actors.stacked import StackedPolicy
+from actors.build import make_policy
 from env_server.answers import Answers
 from env_server.collect import Collector, Round
 from env_server.dealt import Dealt
@@ -60,7 +60,7 @@ class EnvironmentServer:
         self._waited = 0.0
         world = make_world(config.world)
         groups = config.groups(world.spec.robots)
-        self._actors = StackedPolicy(world.spec, config.network)
+        self._actors = make_policy(world.spec, config)
         self._collector = Collector(world, self._actors, config.run.seed, config.learner.rollout_steps)
         self._first, agent_steps = self._begin()
         self._pulse = Pulse(start.control_endpoint, start.run, NAME, start.life, config.control.heartbeat_s)

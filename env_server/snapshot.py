@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from actors.stacked import ActorError, StackedPolicy
+from actors.errors import ActorError
+from actors.policy import Policy
 from env_server.collect import Collector
 from env_server.errors import WorldError
 from fleet.core.checkpoint import CheckpointError, load_arrays, save_arrays
@@ -74,7 +75,7 @@ def restore_world(folder: Path, collector: Collector) -> tuple[int, int]:
 
 
 def load_last(
-    directory: RunDirectory, learners: Iterable[int], groups: Sequence[tuple[int, ...]], actors: StackedPolicy
+    directory: RunDirectory, learners: Iterable[int], groups: Sequence[tuple[int, ...]], actors: Policy
 ) -> None:
     """Act for `learners`, who won't publish soon, with the newest checkpoint of each that can be used.
 
@@ -85,8 +86,7 @@ def load_last(
         for version in reversed(store.versions()):
             try:
                 arrays = store.load(version).arrays
-                names = [name for name in arrays if name.startswith("actor.") or name in ("obs.mean", "obs.scale")]
-                actors.load(groups[learner], {name: arrays[name] for name in names})
+                actors.load(groups[learner], {name: arrays[name] for name in arrays if name in actors.names})
                 break
             except (CheckpointError, ActorError) as error:
                 log.warning("learner %d's robots can't act with version %d: %s", learner, version, error)

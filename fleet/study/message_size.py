@@ -21,7 +21,7 @@ def require_messages(config: Config, observation: int, itemsize: int) -> None:
     robots = max(map(len, config.groups(config.world.robots)))
     messages = (
         ("rollout", robots * rollout_bytes(config, observation, itemsize), MAX_MESSAGE),
-        ("policy", (robots if config.packed else 1) * policy_bytes(config, observation), MAX_POLICY),
+        ("policy", (robots if config.own_weights else 1) * policy_bytes(config, observation), MAX_POLICY),
     )
     for what, size, most in messages:
         if size + MAX_HEADER > most:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.stacked import StackedPolicy
+from actors.build import make_policy
+from actors.policy import Policy
 from env_server.worlds import make_world
 from fleet.core.checkpoint import load_arrays
 from fleet.core.config import Config
@@ -20,7 +21,7 @@ class Trained:
 
     config: Config
     spec: WorldSpec
-    policy: StackedPolicy
+    policy: Policy
     snapshot: Snapshot
 
 
@@ -33,7 +34,7 @@ def load_policies(directory: str | Path, snapshot: str = "newest") -> Trained:
     config = load_config(run.config)
     chosen = SnapshotStore(run.snapshots).get(snapshot)
     spec = make_world(config.world).spec
-    policy = StackedPolicy(spec, config.network)
+    policy = make_policy(spec, config)
     here = config.model_copy(update={"learners": config.learners.model_copy(update={"device": "cpu"})})
     for learner, robots in enumerate(config.groups(spec.robots)):
         file = chosen.folder / learner_file(learner)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
 
-from actors.stacked import StackedPolicy
+from actors.build import make_policy
 from env_server.collect import Collector, Round
 from env_server.dealt import Dealt
 from env_server.milestones import Milestones
@@ -46,7 +46,7 @@ class SingleProcess:
         self._directory, self._config = directory, config
         world = make_world(config.world)
         self._groups = config.groups(world.spec.robots)
-        self._actors = StackedPolicy(world.spec, config.network)
+        self._actors = make_policy(world.spec, config)
         self._collector = Collector(world, self._actors, config.run.seed, config.learner.rollout_steps)
         self._done, agent_steps = self._begin(snapshot)
         metrics = BoundedJsonl(directory.metrics, digits=6)

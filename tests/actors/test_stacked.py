@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from actors.stacked import ActorError, StackedPolicy
+from actors.errors import ActorError
+from actors.stacked import StackedPolicy
 from fleet.core.config import NetworkConfig
 from fleet.core.spec import WorldSpec
 

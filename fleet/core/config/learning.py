@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from fleet.core.config.table import Table
 
+Algorithm = Literal["ippo", "mappo", "vdn", "qmix", "joint"]
+
 
 class NetworkConfig(Table):
     """Actor and critic of one learner."""
@@ -29,7 +31,14 @@ class NetworkConfig(Table):
 class LearnerConfig(Table):
     """IPPO's settings (Schulman et al. 2017; de Witt et al. 2020), in the paper's names."""
 
-    algorithm: Literal["ippo"] = Field("ippo", description="Independent PPO.")
+    algorithm: Algorithm = Field(
+        "ippo",
+        description='ippo: independent PPO. With mapping = "central" one of these: mappo: a joint critic; vdn, qmix: '
+        "value decomposition, off-policy; joint: one policy over the joint action.",
+    )
+    actors: Literal["separate", "shared"] = Field(
+        "separate", description="Of a centralized learner: whether each robot has weights of its own."
+    )
     rollout_steps: int = Field(128, ge=1, le=100_000, description="Steps per rollout (T).")
     epochs: int = Field(4, ge=1, le=100, description="Passes over each rollout.")
     minibatch: int = Field(1024, ge=1, description="Samples per gradient step.")

@@ -23,7 +23,9 @@ class Config(Table):
     network: NetworkConfig = Field(default_factory=NetworkConfig, description="Actor and critic.")
     learner: LearnerConfig = Field(default_factory=LearnerConfig, description="The learning algorithm.")
     mapping: str | Groups = Field(
-        "per-robot", description='"per-robot", "shared" (one learner for all), or lists of robots: [[0, 1], [2, 3]].'
+        "per-robot",
+        description='"per-robot", "shared" (one learner for all, one set of weights), "central" (one centralized '
+        "learner for all), or lists of robots: [[0, 1], [2, 3]].",
     )
     learners: LearnersConfig = Field(default_factory=LearnersConfig, description="Learners and their processes.")
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig, description="Snapshots and checkpoints.")
@@ -34,8 +36,22 @@ class Config(Table):
 
     @property
     def packed(self) -> bool:
-        """Whether each robot of a learner process has weights of its own: arrays then have a leading axis of robots."""
+        """Whether a learner process holds independent learners of one robot each, side by side."""
         return self.learners.per_process > 1
+
+    @property
+    def central(self) -> bool:
+        """Whether one learner has the rollouts of all robots before it learns from any."""
+        return self.mapping == "central"
+
+    @property
+    def own_weights(self) -> bool:
+        """Whether each robot of a learner process has weights of its own: a policy then has a leading axis of robots.
+
+        `joint`'s are one policy, whatever parts it has.
+        """
+        separate = self.learner.actors == "separate" and self.learner.algorithm != "joint"
+        return self.packed or (self.central and separate)
 
     def groups(self, robots: int) -> Groups:
         """The robots of each learner process out of `robots`: element k is what learner k trains, in ascending order.
@@ -46,7 +62,7 @@ class Config(Table):
         if self.mapping == "per-robot":
             each = self.learners.per_process
             return tuple(tuple(range(first, min(first + each, robots))) for first in range(0, robots, each))
-        if self.mapping == "shared":
+        if self.mapping in ("shared", "central"):
             return (tuple(range(robots)),)
         assert not isinstance(self.mapping, str)
         return _checked(self.mapping, robots)
@@ -58,13 +74,26 @@ class Config(Table):
 
     @model_validator(mode="after")
     def _mapping(self) -> Self:
-        if isinstance(self.mapping, str) and self.mapping not in ("per-robot", "shared"):
-            raise ValueError(f'mapping = "{self.mapping}"; allowed are "per-robot", "shared", or lists of robots')
+        if isinstance(self.mapping, str) and self.mapping not in ("per-robot", "shared", "central"):
+            raise ValueError(
+                f'mapping = "{self.mapping}"; allowed are "per-robot", "shared", "central", or lists of robots'
+            )
         if self.packed and self.mapping != "per-robot":
             raise ValueError(
                 f"learners.per_process = {self.learners.per_process} puts learners of one robot each together; allowed "
                 f'is 1, unless mapping = "per-robot"'
             )
+        return self
+
+    @model_validator(mode="after")
+    def _centralized(self) -> Self:
+        algorithm = self.learner.algorithm
+        if self.central and algorithm == "ippo":
+            raise ValueError('mapping = "central" with algorithm = "ippo"; allowed are "mappo", "vdn", "qmix", "joint"')
+        if not self.central and algorithm != "ippo":
+            raise ValueError(f'algorithm = "{algorithm}" learns for all robots at once; allowed is mapping = "central"')
+        if self.central and self.learners.device != "cpu":
+            raise ValueError(f'learners.device = "{self.learners.device}"; a centralized learner is for "cpu"')
         return self
 
 

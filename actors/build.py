@@ -1,0 +1,11 @@
+"""From the config to the robots' policies: the one place that knows how each algorithm's robots act."""
+
+from actors.policy import Policy
+from actors.stacked import StackedPolicy
+from fleet.core.config import Config
+from fleet.core.spec import WorldSpec
+
+
+def make_policy(spec: WorldSpec, config: Config) -> Policy:
+    """Policies without weights, for all robots of a run."""
+    return StackedPolicy(spec, config.network)
