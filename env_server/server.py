@@ -63,6 +63,7 @@ class EnvironmentServer:
         self._actors = make_policy(world.spec, config)
         self._collector = Collector(world, self._actors, config.run.seed, config.learner.rollout_steps)
         self._first, agent_steps = self._begin()
+        self._agent_steps_before = agent_steps
         self._pulse = Pulse(start.control_endpoint, start.run, NAME, start.life, config.control.heartbeat_s)
         metrics = BoundedJsonl(self._directory.metrics, digits=6)
         self._recorder = Recorder(metrics, self._collector, config.run.rounds, agent_steps)
@@ -173,7 +174,13 @@ class EnvironmentServer:
 
     def _wire_figures(self) -> dict[str, float | int | str | bool]:
         counters = self._counters
-        return {
+        kinds: dict[str, float | int | str | bool] = {
+            f"wire_{way}_{kind}_bytes": size
+            for way in ("sent", "received")
+            for kind, size in counters.as_dict()[f"bytes_{way}"].items()
+        }
+        return kinds | {
+            "wire_agent_steps": self._recorder.agent_steps - self._agent_steps_before,
             "wire_sent_bytes": counters.bytes("sent"),
             "wire_received_bytes": counters.bytes("received"),
             "wire_rejected": sum(counters.rejected.values()),

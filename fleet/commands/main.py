@@ -17,6 +17,7 @@ import typer
 from fleet.commands import (
     audit,
     bench,
+    compare,
     config,
     degrade,
     eval,
@@ -59,6 +60,7 @@ for _module in (
     audit,
     eval,
     degrade,
+    compare,
     replay,
     render,
     tasks,

@@ -1,6 +1,6 @@
 """What a person is shown of a run while it runs: the environment server's figures and each process's heartbeats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,6 +75,10 @@ class Status:
             "faults": [{**asdict(item), "robots": list(item.robots)} for item in self.faults],
         }
         return {**asdict(self), "figures": dict(self.figures), **lists}
+
+
+OnStatus = Callable[[Status], bool | None]
+"""Called a few times a second with a run as it is; answers False to have it stop, as `fleet stop` would."""
 
 
 class Pace:

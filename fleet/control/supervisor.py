@@ -7,7 +7,7 @@ processes and who cares for each are in house.py; here is the run as a whole.
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from fleet.control import ending
@@ -23,7 +23,7 @@ from fleet.control.process import pidfd
 from fleet.control.process.processes import Ended, Happening, Modules, Started
 from fleet.control.process.zygote_client import Ready, Refused
 from fleet.control.signals import Inbox
-from fleet.control.status import Status
+from fleet.control.status import OnStatus
 from fleet.control.timing import Timing
 from fleet.control.waiting import Waiting
 from fleet.core.config import Config
@@ -55,13 +55,12 @@ class Supervisor:
         origins: Mapping[int, tuple[Origin, str | None]] | None = None,
         snapshot: str | None = None,
         life: int = 0,
-        on_status: Callable[[Status], None] | None = None,
+        on_status: OnStatus | None = None,
         modules: Modules | None = None,
         timing: Timing | None = None,
     ) -> None:
         assert config.world.robots is not None, "the config given to a supervisor is resolved"
-        self._directory, self._config = directory, config
-        self._life = life
+        self._directory, self._config, self._life = directory, config, life
         self._starts = Starts(
             directory, snapshot, dict(origins or {}), config.checkpoint.keep, config.learners.at_once is not None
         )
@@ -266,7 +265,8 @@ class Supervisor:
     def _show(self, now: float) -> None:
         if self._on_status is not None and now - self._displayed >= self._timing.display:
             self._displayed = now
-            self._on_status(self._desk.status(now, self._phase()))
+            if self._on_status(self._desk.status(now, self._phase())) is False and self._ending is None:
+                self._stop_cleanly("whoever watches it has seen enough")
         if now - self._trimmed >= self._timing.trim:
             self._trimmed = now
             self._house.processes.trim_logs()

@@ -2,13 +2,13 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from fleet.control.care.record import Record
 from fleet.control.ending import Outcome, summarize
 from fleet.control.signals import Inbox
-from fleet.control.status import Figure, Pace, Status, build_status
+from fleet.control.status import Figure, OnStatus, Pace, Status, build_status
 from fleet.core.config import Config
 from fleet.core.ledger_file import resolve_outstanding
 from fleet.core.platform import memory
@@ -16,8 +16,6 @@ from fleet.core.rundir import RunDirectory
 from fleet.core.start import LearnerStart
 from fleet.study.origin import Beginning
 from fleet.study.reference import SingleProcess
-
-OnStatus = Callable[[Status], None]
 
 
 def run_alone(
@@ -37,7 +35,7 @@ def run_alone(
             shown.starting()
             reference = SingleProcess(directory, config, starts, beginning.snapshot, beginning.life)
             done = reference.run(lambda figures: shown.show(figures) and not inbox.take())
-        outcome = Outcome("done", "all rounds done") if done else Outcome("interrupted", "a signal came")
+        outcome = Outcome("done", "all rounds done") if done else Outcome("interrupted", "asked to stop")
     finally:
         record.processes({})
         record.close()
@@ -63,13 +61,11 @@ class _Shown:
             self._on_status(self._status(time.monotonic(), "starting"))
 
     def show(self, figures: Mapping[str, Figure]) -> bool:
-        """Always True: the run goes on."""
+        """Whether the run is to go on."""
         self.figures = dict(figures)
         now = time.monotonic()
         self._pace.at(now, int(figures["round"]))
-        if self._on_status is not None:
-            self._on_status(self._status(now, "running"))
-        return True
+        return self._on_status is None or self._on_status(self._status(now, "running")) is not False
 
     def _status(self, now: float, phase: str) -> Status:
         status = build_status(

@@ -43,3 +43,8 @@ def load_policies(directory: str | Path, snapshot: str = "newest") -> Trained:
             trained.restore(*load_arrays(file))
             policy.load(robots, trained.weights())
     return Trained(config, spec, policy, chosen)
+
+
+def untrained(config: Config) -> Policy:
+    """Policies without weights, which act uniformly at random."""
+    return make_policy(make_world(config.world).spec, config)

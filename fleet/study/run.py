@@ -5,12 +5,11 @@
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.control.ending import Outcome
-from fleet.control.status import Status
+from fleet.control.status import OnStatus
 from fleet.control.supervisor import Supervisor
 from fleet.core.config import Config
 from fleet.core.config.compare import check_resume
@@ -34,8 +33,6 @@ from fleet.study.origin import (
 )
 from fleet.study.prepare import prepare
 
-OnStatus = Callable[[Status], None]
-
 
 @dataclass(frozen=True)
 class Finished:
@@ -58,8 +55,8 @@ def run(
 
     `init_from` is the folder of a run whose policies the robots start from; `single_process` steps the same parts in a
     loop, without processes and sockets; `baseline` is the folder of the same run without faults, against which is
-    measured what faults cost; `on_status` is called a few times a second. Raises BadInput before anything is written or
-    started, and leaves nothing running.
+    measured what faults cost; `on_status` is called a few times a second, and stops the run by answering False. Raises
+    BadInput before anything is written or started, and leaves nothing running.
     """
     require_linux()
     require_device(config.learners.device)

@@ -1,0 +1,161 @@
+"""A comparison as tables: what each scheme reached, how fast, what it sent, and what faults cost it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleet.commands.screen import MISSING, number, print_table, size
+
+if TYPE_CHECKING:
+    from fleet.study.compare.compare import Done
+    from fleet.study.compare.interval import Spread
+    from fleet.study.compare.summary import FaultSummary, Summary, TaskSummary
+
+_PARTS = ("world", "acting", "sending", "waiting", "learning", "other")
+
+
+def print_comparison(tasks: "Sequence[TaskSummary]", under: "Sequence[FaultSummary]", done: "Done") -> None:
+    """Print all that there is."""
+    for task in tasks:
+        _print_task(task)
+    if under:
+        _print_faults(under)
+    sizes = [(key[2], key[3], found) for key, found in done.items() if key[0] == "scale"]
+    if sizes:
+        print("\nwith more and more robots\n")
+        print_table([_size(*each) for each in sizes], header=("scheme", "robots", "agent-steps/s", *_SENT, "memory"))
+
+
+def _print_task(task: "TaskSummary") -> None:
+    print(f"{Path(task.task).stem}: deliveries per robot per 1,000 steps\n")
+    header = (
+        "scheme",
+        "seeds",
+        "deliveries",
+        "95%",
+        "middle half",
+        "of the bound",
+        "return",
+        "at equal steps",
+        "at equal time",
+    )
+    print_table([_reached(scheme) for scheme in task.schemes], header=header)
+    if task.steps is not None and task.seconds is not None:
+        print(
+            f"\nequal steps: after {task.steps:,.0f} agent-steps; equal time: after {task.seconds:,.0f} s of training"
+        )
+    trained = [scheme for scheme in task.schemes if scheme.speed is not None]
+    if trained:
+        print("\ntraining: agent-steps/s, shares of the wall time, memory\n")
+        print_table(
+            [_speed(scheme) for scheme in trained], header=("scheme", "agent-steps/s", "95%", *_PARTS, "memory")
+        )
+        print("\ntraining: bytes per agent-step\n")
+        print_table([_sent(scheme) for scheme in trained], header=_SENT_HEADER)
+    for scheme in task.schemes:
+        for error in scheme.failed:
+            print(f"\n{scheme.scheme} failed: {error}")
+    print()
+
+
+_SENT = ("in all", "into the busiest", "between robots")
+_SENT_HEADER = ("scheme", *_SENT, "rollouts", "policies", "Mbit/s per robot")
+
+
+def _reached(scheme: "Summary") -> tuple[str, ...]:
+    share = None if not scheme.bound or scheme.deliveries is None else scheme.deliveries.mean / scheme.bound
+    return (
+        scheme.scheme,
+        _seeds(scheme.seeds, len(scheme.failed)),
+        _mean(scheme.deliveries),
+        _interval(scheme.deliveries),
+        MISSING if scheme.deliveries is None else number(scheme.deliveries.interquartile),
+        MISSING if share is None else f"{share:.0%}",
+        _mean(scheme.returns),
+        _with_interval(scheme.at_steps),
+        _with_interval(scheme.at_time),
+    )
+
+
+def _speed(scheme: "Summary") -> tuple[str, ...]:
+    shares = [f"{scheme.shares[f'{part}_share']:.0%}" for part in _PARTS]
+    memory = MISSING if scheme.memory_bytes is None else size(round(scheme.memory_bytes))
+    return (scheme.scheme, _mean(scheme.speed, 0), _interval(scheme.speed, 0), *shares, memory)
+
+
+def _sent(scheme: "Summary") -> tuple[str, ...]:
+    sent = scheme.traffic
+    if sent is None:
+        return (scheme.scheme, *[MISSING] * 6)
+    kinds = [number(float(sent["by_kind"].get(kind, 0.0)), 1) for kind in ("rollout", "policy")]
+    figures = [number(float(sent[name]), 1) for name in ("total", "busiest", "across")]
+    return (scheme.scheme, *figures, *kinds, number(float(sent["mbit_per_s"]), 4))
+
+
+def _size(scheme: str, robots: int, found: dict[str, object]) -> tuple[str, ...]:
+    if found["status"] == "failed":
+        return (scheme, str(robots), "failed", *[MISSING] * 4)
+    speed, sent, memory = found["speed"], found["traffic"], found["memory_bytes"]
+    assert isinstance(speed, dict)
+    assert isinstance(memory, int | float)
+    figures = [MISSING] * 3
+    if isinstance(sent, dict):
+        figures = [number(float(sent[name]), 1) for name in ("total", "busiest", "across")]
+    return (scheme, str(robots), number(speed["overall_per_s"], 0), *figures, size(round(memory)))
+
+
+def _print_faults(under: "Sequence[FaultSummary]") -> None:
+    print("under the fault plan, against the same training without it\n")
+    header = ("scheme", "seeds", "speed kept", "95%", "stood still, s", "retention", "per robot on", "lost", "undone")
+    print_table([_under(scheme) for scheme in under], header=header)
+    print("\nfault by fault: seconds to recovery, seconds stood still, agent-steps lost, updates lost\n")
+    rows = [
+        (scheme.scheme, kind, *(number(fault[name]) for name in _FAULT))
+        for scheme in under
+        for kind, fault in scheme.by_kind.items()
+    ]
+    print_table(rows, header=("scheme", "fault", "recovery", "stood still", "lost", "updates"))
+    print("\na tenth of the robots stalled from the first step: deliveries of policies trained without and under it\n")
+    pairs = [(each.scheme, _with_interval(each.without), _with_interval(each.under)) for each in under]
+    print_table(pairs, header=("scheme", "trained without", "trained under"))
+    for scheme in under:
+        for error in scheme.failed:
+            print(f"\n{scheme.scheme} failed: {error}")
+
+
+_FAULT = ("recovery_s", "stood_still_s", "lost", "updates_lost")
+
+
+def _under(scheme: "FaultSummary") -> tuple[str, ...]:
+    return (
+        scheme.scheme,
+        _seeds(scheme.seeds, len(scheme.failed)),
+        _mean(scheme.speed_kept, 3),
+        _interval(scheme.speed_kept, 3),
+        _mean(scheme.stood_still_s),
+        _mean(scheme.retention, 3),
+        _mean(scheme.per_capita, 3),
+        number(scheme.lost, 0),
+        number(scheme.undone, 0),
+    )
+
+
+def _seeds(whole: int, failed: int) -> str:
+    return f"{whole}" if not failed else f"{whole}, {failed} failed"
+
+
+def _mean(found: "Spread | None", digits: int = 2) -> str:
+    return MISSING if found is None else number(found.mean, digits)
+
+
+def _interval(found: "Spread | None", digits: int = 2) -> str:
+    if found is None or found.low is None or found.high is None:
+        return MISSING
+    return f"{number(found.low, digits)} to {number(found.high, digits)}"
+
+
+def _with_interval(found: "Spread | None") -> str:
+    if found is None:
+        return MISSING
+    interval = _interval(found)
+    return number(found.mean) if interval == MISSING else f"{number(found.mean)} ({interval})"

@@ -1,0 +1,57 @@
+"""A training's course and speed, from the lines of its metrics.jsonl, and what it had reached at some point. Pure."""
+
+import statistics
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any, Literal
+
+Lines = Sequence[Mapping[str, Any]]
+Axis = Literal["agent_steps", "wall_s"]
+Curve = Mapping[str, Sequence[float]]
+
+POINTS = 200
+WINDOW = 0.1  # of the way to a point: what was delivered over it is what had been reached there
+_PARTS = ("world", "acting", "sending", "waiting", "learning")
+
+
+def curve(lines: Lines, points: int = POINTS) -> dict[str, list[float]]:
+    """`agent_steps` and `wall_s` so far, and the means of `deliveries` and `reward` since the point before.
+
+    `deliveries` is per robot per 1,000 steps, `reward` per robot and step; at most `points` of them.
+    """
+    wall = list(accumulate(float(line["wall_s"]) for line in lines))
+    chunks = [range(len(lines) * k // points, len(lines) * (k + 1) // points) for k in range(points)]
+    chunks = [chunk for chunk in chunks if chunk]
+    return {
+        "agent_steps": [float(lines[chunk[-1]]["agent_steps"]) for chunk in chunks],
+        "wall_s": [wall[chunk[-1]] for chunk in chunks],
+        "deliveries": [statistics.fmean(lines[k]["deliveries_per_1000"] for k in chunk) for chunk in chunks],
+        "reward": [statistics.fmean(lines[k]["reward_per_step"] for k in chunk) for chunk in chunks],
+    }
+
+
+def reached(found: Curve, axis: Axis, at: float) -> float | None:
+    """Deliveries over the last tenth of the way to `at` agent-steps or seconds; None if it didn't come that far."""
+    where = found[axis]
+    if not where or where[-1] < at * (1.0 - 1e-9):
+        return None
+    last = max(0, bisect_right(where, at * (1.0 + 1e-9)) - 1)
+    first = bisect_right(where, at * (1.0 - WINDOW))
+    return statistics.fmean(found["deliveries"][min(first, last) : last + 1])
+
+
+def speed(lines: Lines) -> dict[str, float]:
+    """Trained agent-steps per second of the median round and over all, and each part's share of the wall time.
+
+    The first rounds are left out, in which processes still start. `other_share` is what no part accounts for.
+    """
+    kept = lines[min(2, len(lines) - 1) :]
+    wall = sum(float(line["wall_s"]) for line in kept)
+    shares = {f"{part}_share": sum(float(line.get(f"{part}_s", 0.0)) for line in kept) / wall for part in _PARTS}
+    return {
+        "agent_steps_per_s": float(statistics.median(line["trained_per_s"] for line in kept)),
+        "overall_per_s": sum(line["trained_per_s"] * line["wall_s"] for line in kept) / wall,
+        **shares,
+        "other_share": max(0.0, 1.0 - sum(shares.values())),
+    }

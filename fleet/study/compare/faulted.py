@@ -1,0 +1,134 @@
+"""A scheme under a fault plan: the same short training without and with the faults, then both with robots off.
+
+From a `Cell` and a plan to the dict that `Results` keeps. What each fault cost is `fleet.study.cost`'s to say.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from env_server import evaluate as arena
+from env_server.protocol import Body
+from fleet.control.status import Status
+from fleet.core.config import Config
+from fleet.core.config.faults import FaultPlan
+from fleet.core.errors import BadInput, FleetError
+from fleet.core.faults.resolve import resolve
+from fleet.core.jsonl import read_jsonl
+from fleet.core.rundir import RunDirectory
+from fleet.core.seeds import generator
+from fleet.study.compare.cell import Cell, OnProgress, Terms, start_or_go_on
+from fleet.study.compare.schemes import find_scheme, task_config, tuned_settings
+from fleet.study.cost.cost import write_cost
+from fleet.study.policies import load_policies
+
+AFTER = 20
+"""Rounds trained after the last fault is over."""
+OFF = 0.1
+"""Of the robots are stalled when both are tried under dropout; at least one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A fault plan, and how `--faults` named it."""
+
+    name: str
+    faults: FaultPlan
+
+
+def faulted_config(cell: Cell, terms: Terms, plan: Plan) -> Config:
+    """The training under the plan. Raises BadInput if the plan names no rounds or can't be carried out there."""
+    scheme = find_scheme(cell.scheme)
+    tuned = tuned_settings(terms.settings, scheme)
+    extra = (f"run.seed={cell.seed + 1}", "eval.every=0", "run.rounds=1000000", "checkpoint.keep=1")
+    config = task_config(cell.task, scheme, extra, tuned)
+    planned = config.model_copy(update={"faults": plan.faults})
+    ends = [strike.until or strike.round for strike in resolve(planned)]
+    known = [end for end in ends if end is not None]
+    if not known:
+        raise BadInput(f"--faults {plan.name}: it names no round, so there is no telling how long to train under it")
+    if plan.faults.rates is not None:
+        raise BadInput(f"--faults {plan.name}: rates have no last fault; allowed are plans of single faults")
+    rounds = max(known) + 1 + AFTER
+    return planned.model_copy(update={"run": planned.run.model_copy(update={"rounds": rounds})})
+
+
+def do_faulted(cell: Cell, terms: Terms, plan: Plan, folder: Path, on_progress: OnProgress) -> dict[str, Any]:
+    """Train without the plan, then with it, and try both policies with robots off. Raises as `do_cell`."""
+    config = faulted_config(cell, terms, plan)
+    quiet, struck = folder / f"{cell.name}-quiet", folder / f"{cell.name}-faulted"
+    _train(config.model_copy(update={"faults": FaultPlan()}), quiet, lambda share: on_progress("baseline", share / 2))
+    _train(config, struck, lambda share: on_progress("under faults", 0.5 + share / 2))
+    write_cost(RunDirectory.open(struck), quiet)
+    cost = RunDirectory.open(struck).read_json("summary.json").get("cost") or {}
+    if "error" in cost:
+        raise FleetError(f"what the faults cost can't be told: {cost['error']}")
+    before, after = _totals(quiet), _totals(struck)
+    return {
+        "rounds": config.run.rounds,
+        "speed_kept": after["agent_steps_per_s"] / before["agent_steps_per_s"],
+        "stood_still_s": max(0.0, after["waiting_s"] - before["waiting_s"]),
+        "retention": (cost.get("against") or {}).get("retention"),
+        "per_capita": (cost.get("against") or {}).get("per_capita"),
+        "lost": sum((cost.get("lost") or {}).values()),
+        "withheld": sum((cost.get("withheld") or {}).values()),
+        "undone": cost.get("undone", 0),
+        "faults": [_fault(fault) for fault in cost.get("faults", ())],
+        "trained_without": _with_robots_off(config, quiet, terms.episodes),
+        "trained_under": _with_robots_off(config, struck, terms.episodes),
+    }
+
+
+def _train(config: Config, place: Path, on_share: Any) -> None:
+    summary = place / "summary.json"
+    if summary.exists() and RunDirectory.open(place).read_json("summary.json")["outcome"] == "done":
+        return
+
+    def look(status: Status) -> bool:
+        on_share(status.round / status.rounds)
+        return True
+
+    finished = start_or_go_on(config, place, look)
+    if finished.outcome.kind == "interrupted":
+        raise KeyboardInterrupt
+    if finished.outcome.kind == "failed":
+        raise FleetError(finished.outcome.reason)
+
+
+def _totals(place: Path) -> dict[str, float]:
+    """Over all rounds but the first, in which processes start."""
+    lines = read_jsonl(RunDirectory.open(place).metrics)[1:]
+    wall = sum(float(line["wall_s"]) for line in lines)
+    return {
+        "agent_steps_per_s": sum(line["trained_per_s"] * line["wall_s"] for line in lines) / wall,
+        "waiting_s": sum(line["waiting_s"] + line.get("learning_s", 0.0) for line in lines),
+    }
+
+
+def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of one fault: of those it did not hit, how much longer a round stood still while it was on."""
+    before, during = fault["before"] or {}, fault["during"] or {}
+    known = [each.get("waiting_s") for each in (before, during)]
+    since = fault["suspect"] if fault["inject"] is None else fault["inject"]
+    stood = None
+    if None not in known:
+        stood = max(0.0, during["waiting_s"] - before["waiting_s"]) * during["rounds"]
+    return {
+        "kind": fault["kind"],
+        "recovery_s": None if None in (since, fault["recover"]) else fault["recover"] - since,
+        "stood_still_s": stood,
+        "lost": fault["lost"],
+        "updates_lost": fault["updates_lost"],
+        "withheld": fault["withheld"],
+    }
+
+
+def _with_robots_off(config: Config, place: Path, episodes: int) -> Mapping[str, float]:
+    """What the policies trained in `place` do with a tenth of the robots stalled from the first step."""
+    trained = load_policies(place)
+    robots = trained.spec.robots
+    off = generator(config.run.seed, "faults").permutation(robots)[: max(1, round(OFF * robots))]
+    bodies: dict[int, Body] = {int(robot): "stalled" for robot in off}
+    played = arena.evaluate(config.world, trained.policy, config.run.seed, episodes=episodes, offline=bodies)
+    return played.figures()

@@ -1,0 +1,96 @@
+"""The comparison as pictures: deliveries over agent-steps and over wall time, and what grows with the fleet."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fleet.study.compare.compare import Done
+from fleet.study.compare.interval import spread
+from fleet.study.compare.schemes import SCHEMES
+
+_HUES = ("#4c78a8", "#72b7b2", "#54a24b", "#e45756", "#b279a2", "#9d755d", "#f58518")
+_COLOURS = dict(zip((scheme.name for scheme in SCHEMES.values() if scheme.trained), _HUES, strict=True))
+_FLAT = {"greedy": "--", "pibt": "-.", "random": ":"}
+_GREY = "#555555"
+_AXES = {"agent_steps": ("million agent-steps", 1e6), "wall_s": ("minutes of training", 60.0)}
+Found = Mapping[str, Any]
+
+_SCALE: Mapping[str, Callable[[Found], float | None]] = {
+    "agent-steps/s": lambda found: found["speed"]["overall_per_s"],
+    "bytes per agent-step\ninto the busiest process": lambda found: (found["traffic"] or {}).get("busiest"),
+    "memory, GB": lambda found: found["memory_bytes"] / 1e9,
+}
+
+
+def plot_training(done: Done, task: str, out: Path) -> None:
+    """Write what each scheme delivered on `task` while it was trained to `out`, a PNG. Raises OSError."""
+    figure = Figure(figsize=(11, 4.6), dpi=120, layout="constrained")
+    for axes, (axis, (label, unit)) in zip(figure.subplots(1, 2, sharey=True), _AXES.items(), strict=True):
+        for scheme, results in _by_scheme(done, task).items():
+            trained = [found["curve"] for found in results if "curve" in found]
+            if trained:
+                _draw_curve(axes, scheme, trained, axis, unit)
+            else:
+                _draw_flat(axes, scheme, results)
+        axes.set_xlabel(label)
+        _tidy(axes)
+    first = figure.axes[0]
+    first.set_ylabel("deliveries per robot per 1,000 steps")
+    first.legend(frameon=False, fontsize=8)
+    figure.suptitle(f"{Path(task).stem}: mean over seeds, and the 95% bootstrap interval of the mean", fontsize=11)
+    figure.savefig(out, metadata={"Software": None})
+
+
+def plot_scale(done: Done, out: Path) -> None:
+    """Write how speed, traffic and memory grow with the fleet to `out`, a PNG. Raises OSError."""
+    figure = Figure(figsize=(11, 3.8), dpi=120, layout="constrained")
+    points: dict[str, list[Found]] = {}
+    for (part, _, scheme, _), found in done.items():
+        if part == "scale" and found["status"] == "done":
+            points.setdefault(scheme, []).append(found)
+    for axes, (label, value) in zip(figure.subplots(1, 3), _SCALE.items(), strict=True):
+        for scheme, results in points.items():
+            known = sorted((found["robots"], value(found)) for found in results if value(found) is not None)
+            if known:
+                axes.loglog(*zip(*known, strict=True), color=_COLOURS[scheme], marker="o", ms=4, label=scheme)
+        axes.set_xlabel("robots")
+        axes.set_ylabel(label)
+        _tidy(axes)
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    figure.savefig(out, metadata={"Software": None})
+
+
+def _by_scheme(done: Done, task: str) -> dict[str, list[Found]]:
+    results: dict[str, list[Found]] = {}
+    for (part, of, scheme, _), found in done.items():
+        if part == "train" and of == task and found["status"] == "done":
+            results.setdefault(scheme, []).append(found)
+    return results
+
+
+def _draw_curve(axes: Axes, scheme: str, curves: Sequence[Found], axis: str, unit: float) -> None:
+    """All seeds on the points that the shortest of them has."""
+    last = min(curve[axis][-1] for curve in curves)
+    at = np.linspace(last / 100, last, 100)
+    spreads = [spread(column) for column in np.array([np.interp(at, c[axis], c["deliveries"]) for c in curves]).T]
+    known = [each for each in spreads if each is not None]
+    colour = _COLOURS[scheme]
+    axes.plot(at / unit, [each.mean for each in known], color=colour, lw=1.5, label=scheme)
+    if len(curves) > 1:
+        low, high = [each.low or 0.0 for each in known], [each.high or 0.0 for each in known]
+        axes.fill_between(at / unit, low, high, color=colour, alpha=0.2, lw=0)
+
+
+def _draw_flat(axes: Axes, scheme: str, results: Sequence[Found]) -> None:
+    found = spread([result["evaluation"]["deliveries_per_1000"] for result in results])
+    if found is not None:
+        axes.axhline(found.mean, color=_GREY, ls=_FLAT.get(scheme, "-"), lw=1.2, label=scheme)
+
+
+def _tidy(axes: Axes) -> None:
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
