@@ -39,7 +39,7 @@ def prepare(config: Config) -> Config:
         world_bytes=estimate_bytes(world, floor),
         packed=config.packed,
     )
-    require_messages(config, size, itemsize)
+    require_messages(resolved, size, itemsize)
     require_memory(figures, config.control.memory_limit_gb)
     check_wire(config.wire)
     return resolved
