@@ -34,6 +34,7 @@ from fleet.commands import (
     status,
     stop,
     tasks,
+    tune,
 )
 from fleet.commands.screen import complain
 from fleet.core.errors import BadInput, FleetError
@@ -61,6 +62,7 @@ for _module in (
     eval,
     degrade,
     compare,
+    tune,
     replay,
     render,
     tasks,

@@ -1,0 +1,1 @@
+"""`fleet tune`: the same search, of the same size, for every scheme."""
