@@ -108,13 +108,16 @@ def _print_faults(under: "Sequence[FaultSummary]") -> None:
     print("under the fault plan, against the same training without it\n")
     header = ("scheme", "seeds", "speed kept", "95%", "stood still, s", "retention", "per robot on", "lost", "undone")
     print_table([_under(scheme) for scheme in under], header=header)
-    print("\nfault by fault: seconds to recovery, seconds stood still, agent-steps lost, updates lost\n")
+    print(
+        "\nfault by fault: speed while it was on over that before; seconds to recovery and stood still; agent-steps "
+        "and updates lost\n"
+    )
     rows = [
         (scheme.scheme, kind, *(number(fault[name]) for name in _FAULT))
         for scheme in under
         for kind, fault in scheme.by_kind.items()
     ]
-    print_table(rows, header=("scheme", "fault", "recovery", "stood still", "lost", "updates"))
+    print_table(rows, header=("scheme", "fault", "speed kept", "recovery", "stood still", "lost", "updates"))
     print("\na tenth of the robots stalled from the first step: deliveries of policies trained without and under it\n")
     pairs = [(each.scheme, _with_interval(each.without), _with_interval(each.under)) for each in under]
     print_table(pairs, header=("scheme", "trained without", "trained under"))
@@ -123,7 +126,7 @@ def _print_faults(under: "Sequence[FaultSummary]") -> None:
             print(f"\n{scheme.scheme} failed: {error}")
 
 
-_FAULT = ("recovery_s", "stood_still_s", "lost", "updates_lost")
+_FAULT = ("speed_kept", "recovery_s", "stood_still_s", "lost", "updates_lost")
 
 
 def _under(scheme: "FaultSummary") -> tuple[str, ...]:

@@ -17,6 +17,11 @@ class Budget:
     agent_steps: int | None = None
     minutes: float | None = None
 
+    @property
+    def words(self) -> str:
+        """As a person says it."""
+        return f"{self.minutes:g} minutes" if self.agent_steps is None else f"{self.agent_steps:,} agent-steps"
+
     def __str__(self) -> str:
         return f"{self.minutes:g}min" if self.minutes is not None else f"{self.agent_steps}"
 

@@ -68,12 +68,14 @@ def cell_config(cell: Cell, terms: Terms, changes: tuple[str, ...] = ()) -> Conf
     return task_config(cell.task, scheme, (f"run.seed={cell.seed + 1}", "eval.every=0", *changes, *extra), tuned)
 
 
-def do_cell(cell: Cell, terms: Terms, folder: Path, on_progress: OnProgress) -> dict[str, Any]:
-    """Train the cell in `folder`/NAME, if its scheme is a trained one, and evaluate it.
+def do_cell(
+    cell: Cell, terms: Terms, folder: Path, on_progress: OnProgress, changes: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Train the cell in `folder`/NAME, if its scheme is a trained one, and evaluate it. `changes` are overrides.
 
     Raises BadInput if that can't be, FleetError if it comes to no end, KeyboardInterrupt if a person breaks it off.
     """
-    scheme, config = find_scheme(cell.scheme), cell_config(cell, terms)
+    scheme, config = find_scheme(cell.scheme), cell_config(cell, terms, changes)
     found: dict[str, Any] = {"agent_steps": 0, "wall_s": 0.0}
     place = folder / cell.name
     if scheme.trained:

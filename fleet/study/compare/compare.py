@@ -60,18 +60,11 @@ def compare(asked: Asked, out: Path, on_cell: OnCell = lambda *_: None) -> Done:
     planned = {task: _schemes(task, asked.schemes) for task in asked.tasks}
     jobs = list(_jobs(asked, planned, out / "runs"))  # all configs are known to be good before the folder is made
     results = Results(out, _identity(asked))
+    kept = [results.get(job.name, job.settings) for job in jobs]
     found: dict[tuple[str, str, str, int], Found] = {}
-    todo = []
-    for job in jobs:
-        kept = results.get(job.name, job.settings)
-        if kept is None:
-            todo.append(job)
-        else:
-            found[job.key] = kept
-    for number, job in enumerate(todo):
-        at = len(jobs) - len(todo) + number + 1
-        tell = partial(on_cell, at, len(jobs), job.name)
-        found[job.key] = results.keep(job.name, job.settings, partial(job.do, tell))
+    for number, (job, had) in enumerate(zip(jobs, kept, strict=True)):
+        tell = partial(on_cell, number + 1, len(jobs), job.name)
+        found[job.key] = had or results.keep(job.name, job.settings, partial(job.do, tell))
     return found
 
 

@@ -3,7 +3,7 @@
 From a `Cell` and a plan to the dict that `Results` keeps. What each fault cost is `fleet.study.cost`'s to say.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from fleet.core.seeds import generator
 from fleet.study.compare.cell import Cell, OnProgress, Terms, start_or_go_on
 from fleet.study.compare.schemes import find_scheme, task_config, tuned_settings
 from fleet.study.cost.cost import write_cost
+from fleet.study.cost.fault import BEFORE
 from fleet.study.policies import load_policies
 
 AFTER = 20
@@ -74,7 +75,7 @@ def do_faulted(cell: Cell, terms: Terms, plan: Plan, folder: Path, on_progress: 
         "lost": sum((cost.get("lost") or {}).values()),
         "withheld": sum((cost.get("withheld") or {}).values()),
         "undone": cost.get("undone", 0),
-        "faults": [_fault(fault) for fault in cost.get("faults", ())],
+        "faults": [_fault(fault, struck) for fault in cost.get("faults", ())],
         "trained_without": _with_robots_off(config, quiet, terms.episodes),
         "trained_under": _with_robots_off(config, struck, terms.episodes),
     }
@@ -99,15 +100,14 @@ def _train(config: Config, place: Path, on_share: Any) -> None:
 def _totals(place: Path) -> dict[str, float]:
     """Over all rounds but the first, in which processes start."""
     lines = read_jsonl(RunDirectory.open(place).metrics)[1:]
-    wall = sum(float(line["wall_s"]) for line in lines)
     return {
-        "agent_steps_per_s": sum(line["trained_per_s"] * line["wall_s"] for line in lines) / wall,
+        "agent_steps_per_s": _rate(lines),
         "waiting_s": sum(line["waiting_s"] + line.get("learning_s", 0.0) for line in lines),
     }
 
 
-def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told of one fault: of those it did not hit, how much longer a round stood still while it was on."""
+def _fault(fault: Mapping[str, Any], place: Path) -> dict[str, Any]:
+    """What is told of one fault: how much longer rounds stood still while it was on, and how much was still trained."""
     before, during = fault["before"] or {}, fault["during"] or {}
     known = [each.get("waiting_s") for each in (before, during)]
     since = fault["suspect"] if fault["inject"] is None else fault["inject"]
@@ -116,12 +116,31 @@ def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
         stood = max(0.0, during["waiting_s"] - before["waiting_s"]) * during["rounds"]
     return {
         "kind": fault["kind"],
+        "speed_kept": _speed_kept(fault, read_jsonl(RunDirectory.open(place).metrics)),
         "recovery_s": None if None in (since, fault["recover"]) else fault["recover"] - since,
         "stood_still_s": stood,
         "lost": fault["lost"],
         "updates_lost": fault["updates_lost"],
         "withheld": fault["withheld"],
     }
+
+
+def _speed_kept(fault: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> float | None:
+    """Trained agent-steps per second from the round in which it struck to the one it was over by, against before.
+
+    Before: at most BEFORE rounds, the run's first left out. None if it has no such rounds.
+    """
+    struck, back = fault["round"], fault["back"]
+    if struck is None or back is None:
+        return None
+    before = [line for line in lines[1:] if line["round"] - 1 < struck][-BEFORE:]
+    during = [line for line in lines if struck <= line["round"] - 1 <= back]
+    return _rate(during) / _rate(before) if before and during else None
+
+
+def _rate(lines: Sequence[Mapping[str, Any]]) -> float:
+    wall = sum(float(line["wall_s"]) for line in lines)
+    return sum(float(line["trained_per_s"] * line["wall_s"]) for line in lines) / wall
 
 
 def _with_robots_off(config: Config, place: Path, episodes: int) -> Mapping[str, float]:

@@ -61,9 +61,9 @@ class Results:
             found = {"status": "done", **make()}
         except FleetError as error:
             found = {"status": "failed", "error": str(error)}
-        found["settings"] = settings
-        self._write(self._path(name), plain(found, digits=7))
-        return found
+        kept: Found = plain({**found, "settings": settings}, digits=7)  # what is read again later
+        self._write(self._path(name), kept)
+        return kept
 
     def _path(self, name: str) -> Path:
         return self.folder / "cells" / f"{name}.json"

@@ -124,7 +124,7 @@ def _faults(scheme: str, results: Sequence[Found]) -> FaultSummary:
     whole = [found for found in results if found["status"] == "done"]
     kinds = list(dict.fromkeys(fault["kind"] for found in whole for fault in found["faults"]))
     each = {kind: [fault for found in whole for fault in found["faults"] if fault["kind"] == kind] for kind in kinds}
-    names = ("recovery_s", "stood_still_s", "lost", "updates_lost", "withheld")
+    names = ("speed_kept", "recovery_s", "stood_still_s", "lost", "updates_lost", "withheld")
     return FaultSummary(
         scheme=scheme,
         seeds=len(whole),
