@@ -12,7 +12,7 @@ from fleet.core.compiled import Compiler, numba
 F = TypeVar("F", bound=Callable[..., object])
 _HERE = Path(__file__).parent
 
-_SOURCES = ("ways.py", "scene.py", "right_of_way.py", "inheritance.py", "view.py")
+_SOURCES = ("ways.py", "scene.py", "right_of_way.py", "inheritance.py", "free_flow.py", "view.py")
 
 compiled = Compiler("planner", [_HERE / name for name in _SOURCES], _nrt=False)
 
