@@ -12,7 +12,9 @@ from fleet.core.compiled import Compiler, numba
 F = TypeVar("F", bound=Callable[..., object])
 _HERE = Path(__file__).parent
 
-compiled = Compiler("planner", [_HERE / "ways.py", _HERE / "right_of_way.py", _HERE / "view.py"], _nrt=False)
+_SOURCES = ("ways.py", "scene.py", "right_of_way.py", "inheritance.py", "free_flow.py", "view.py")
+
+compiled = Compiler("planner", [_HERE / name for name in _SOURCES], _nrt=False)
 
 
 def inner(function: F) -> F:

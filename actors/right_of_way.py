@@ -11,47 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.compiled import compiled, inner
+from actors.scene import STAY, TOWARDS, TURNS, Road, Scene, cost_by, enterable
 from actors.view import FORWARD, NOOP, NOTHING, TOGGLE
 
 I32 = npt.NDArray[np.int32]
 U8 = npt.NDArray[np.uint8]
-U16 = npt.NDArray[np.uint16]
-Flags = npt.NDArray[np.bool_]
 
-TURNS = np.array([[0, 2, 1, 1], [2, 0, 1, 1], [1, 1, 0, 2], [1, 1, 2, 0]], np.uint8)  # from a heading to a side
-TOWARDS = np.array([[1, 2, 2, 3], [2, 1, 3, 2], [3, 2, 1, 2], [2, 3, 2, 1]], np.uint8)  # the action that leads there
-STAY = -1  # in place of a side
 UNSETTLED = -2  # in place of the cell after the step
-STALLED = 200  # as a cost: past a robot that won't move only if there is no other way
 # What else counts in choosing the side to yield by, beside the way from there to one's own target:
 TURN = 4  # for each quarter turn, while the other waits
 OPEN = 10  # an unloaded robot is out of everybody's way only under shelves
 PUSH = 40  # somebody stands there and would have to yield too
 AHEAD = 8  # the other one is going there itself
 DISTANT = 20_000  # a way to the target counts no more than this
-
-
-class Road(NamedTuple):
-    """The floor: `neighbours` (cells, 4), `costs` (2, cells, 4), `fields` (rows, cells * 4), `highway` (cells,)."""
-
-    neighbours: I32
-    costs: U8
-    fields: U16
-    highway: Flags
-
-
-class Scene(NamedTuple):
-    """One copy: what `TrafficView` says of it, each robot's field `row` (N,), and their `order` (N,) of right."""
-
-    cell: I32
-    heading: U8
-    loaded: Flags
-    target: I32
-    lifts: Flags
-    online: Flags
-    standing: I32
-    row: I32
-    order: npt.NDArray[np.int64]
 
 
 class Settled(NamedTuple):
@@ -96,31 +68,13 @@ def plan(road: Road, scene: Scene, out: Settled, actions: U8) -> None:
 
 
 @inner
-def _enterable(road: Road, scene: Scene, out: Settled, n: int, side: int) -> bool:
-    """Whether neither wall nor standing shelf keeps robot n from leaving its cell by `side`."""
-    there = road.neighbours[scene.cell[n], side]
-    if there < 0:
-        return False
-    if not scene.loaded[n] or scene.standing[there] < 0:
-        return True
-    other = out.robot_at[there]
-    return bool(other >= 0 and scene.loaded[other])  # that one carries the shelf there, and may carry it away
-
-
-@inner
 def _wish(road: Road, scene: Scene, out: Settled, n: int) -> int:
     """The side from which the way to robot n's target is shortest, turns counted; STAY without any way."""
-    here = scene.cell[n]
     best, least = STAY, 1 << 30
     for side in range(4):
-        if not _enterable(road, scene, out, n, side):
+        if not enterable(road, scene, out.robot_at, n, side):
             continue
-        there = road.neighbours[here, side]
-        cost = TURNS[scene.heading[n], side] + road.costs[int(scene.loaded[n]), here, side]
-        cost += road.fields[scene.row[n], there * 4 + side]
-        other = out.robot_at[there]
-        if other >= 0 and not scene.online[other]:
-            cost += STALLED
+        cost = cost_by(road, scene, out.robot_at, n, side)
         if cost < least:
             best, least = side, cost
     return best
@@ -216,7 +170,7 @@ def _way_out(road: Road, scene: Scene, out: Settled, n: int, to: int, length: in
     best, least = STAY, 1 << 30
     for side in range(4):
         there = road.neighbours[here, side]
-        if not _enterable(road, scene, out, n, side) or there == scene.cell[to] or out.claimed[there] >= 0:
+        if not enterable(road, scene, out.robot_at, n, side) or there == scene.cell[to] or out.claimed[there] >= 0:
             continue
         if scene.loaded[n] and not road.highway[there] and there != scene.target[n]:
             continue

@@ -34,7 +34,8 @@ class TrafficView:
 
     cell int32 (E, N), NOTHING for a robot that is off the floor; heading uint8 (E, N); loaded bool (E, N); target
     int32 (E, N), the cell that the robot's order leads to now, NOTHING without one; lifts bool (E, N): in the target
-    cell it must toggle; online bool (N,); standing int32 (E, cells), NOTHING where no shelf stands or is carried.
+    cell it must toggle; delivers bool (E, N): to be there is a delivery; online bool (N,); standing int32 (E, cells),
+    NOTHING where no shelf stands or is carried.
     """
 
     cell: I32
@@ -42,5 +43,6 @@ class TrafficView:
     loaded: Flags
     target: I32
     lifts: Flags
+    delivers: Flags
     online: Flags
     standing: I32

@@ -51,7 +51,7 @@ class Ways:
     def __init__(self, floor: FloorView, robots: int, against: int) -> None:
         cells = floor.blocked.size
         room = max(ROOM_BYTES // (8 * cells), robots)
-        self.neighbours = _neighbours(floor.blocked)
+        self.neighbours = neighbours_of(floor.blocked)
         self.costs = edge_costs(floor, self.neighbours, against)
         self.fields: U16 = np.zeros((room, 4 * cells), np.uint16)  # untouched rows take no memory
         self._search = Search(np.zeros(4 * cells, np.int32), np.zeros(4 * cells, np.uint8))
@@ -131,7 +131,7 @@ def _columns(highway: Flags) -> Flags:
     return lanes
 
 
-def _neighbours(blocked: Flags) -> I32:
+def neighbours_of(blocked: Flags) -> I32:
     """The cell on each side, int32 (cells, 4); NOTHING over the edge and where blocked."""
     numbers = np.arange(blocked.size, dtype=np.int32).reshape(blocked.shape)
     walled = np.pad(np.where(blocked, np.int32(NOTHING), numbers), 1, constant_values=NOTHING)

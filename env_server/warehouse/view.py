@@ -27,6 +27,7 @@ def traffic_view(state: State, layout: Layout, dispatch: Dispatch) -> TrafficVie
         loaded=state.carrying != NOTHING,
         target=target,
         lifts=~to_station & dispatch.lifts,
+        delivers=to_station,
         online=state.body == ONLINE,
         standing=state.standing,
     )

@@ -1,4 +1,4 @@
-"""`fleet eval`: plays trained policies, the planner or random actions without learning."""
+"""`fleet eval`: plays trained policies, a planner or random actions without learning."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder; with another --actor also a config.")],
     actor: Annotated[
-        str, typer.Option(help="Who drives: learned (the run's policies), greedy (the hand-tuned planner) or random.")
+        str, typer.Option(help="Who drives: learned (the run's policies), a planner (greedy, pibt) or random.")
     ] = "learned",
     episodes: Annotated[int, typer.Option(min=1, max=1024, help="Episodes to play.")] = 32,
     greedy: Annotated[bool, typer.Option("--greedy", help="Take the likeliest action instead of sampling.")] = False,
@@ -24,7 +24,10 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Evaluate without learning: mean and 95% interval of return and deliveries."""
+    """Evaluate without learning: mean and 95% interval of return and deliveries.
+
+    Where robots follow orders, also the bound: deliveries if no robot ever waited for another.
+    """
     from fleet.commands.screen import number, print_json, print_table
     from fleet.study import evaluate as study
 
@@ -40,7 +43,11 @@ def evaluate(
             for label, key, spread in (
                 ("episode return", "return", "return_ci95"),
                 ("deliveries per robot per 1,000 steps", "deliveries_per_1000", "deliveries_ci95"),
+                ("  if nobody ever waited for another", "bound_per_1000", "bound_ci95"),
             )
+            if key in figures
         ]
     )
+    if "share_of_bound" in figures:
+        print(f"{figures['share_of_bound']:.0%} of that bound are reached")
     print(f"mean and 95% interval over {episodes} episodes")

@@ -1,8 +1,9 @@
-"""Trained policies, random actions or the planner on fresh episodes, without learning: what `fleet eval` prints."""
+"""Trained policies, random actions or a planner on fresh episodes, without learning: what `fleet eval` prints."""
 
 from pathlib import Path
 from typing import Literal, get_args
 
+from actors.planner import PlannerName
 from actors.stacked import StackedPolicy
 from env_server import evaluate as arena
 from env_server.evaluate import Evaluation
@@ -16,7 +17,7 @@ from fleet.core.seeds import generator
 from fleet.core.spec import WorldSpec
 from fleet.study.policies import load_policies
 
-Actor = Literal["learned", "greedy", "random"]
+Actor = Literal["learned", "greedy", "pibt", "random"]
 _MOST = 1024
 
 
@@ -31,11 +32,11 @@ def evaluate(
 ) -> Evaluation:
     """Play `episodes` episodes on the floor of `source`, a run's folder, with the policies of its `snapshot`.
 
-    Another `actor` takes a config too: "greedy" is the hand-tuned planner, "random" draws every action. All meet the
-    same episodes, and `offline` robots, drawn by the seed, are stalled from the start. `snapshot` is "newest" (None),
-    "best" or a round; `greedy` takes the policies' likeliest actions. Raises BadInput if the source or the snapshot
-    can't be used, for an unknown actor or what it can't take, if there aren't that many robots, or for fewer than 1 or
-    more than 1,024 episodes.
+    Another `actor` takes a config too: "greedy" and "pibt" are the planners, "random" draws every action. All meet the
+    same episodes, and `offline` robots, drawn by the seed, are stalled from the start; where robots follow orders the
+    bound is worked out as well. `snapshot` is "newest" (None), "best" or a round; `greedy` takes the policies'
+    likeliest actions. Raises BadInput if the source or the snapshot can't be used, for an unknown actor or what it
+    can't take, if there aren't that many robots, or for fewer than 1 or more than 1,024 episodes.
     """
     if not 1 <= episodes <= _MOST:
         raise BadInput(f"{episodes} episodes; allowed are 1 to {_MOST}")
@@ -54,9 +55,9 @@ def evaluate(
     chosen = generator(config.run.seed, "faults").permutation(spec.robots)[:offline]
     bodies: dict[int, Body] = {int(robot): "stalled" for robot in chosen}
     world, seed = config.world, config.run.seed
-    if actor == "greedy":
-        return arena.evaluate_planner(world, seed, episodes=episodes, offline=bodies)
-    return arena.evaluate(world, policy, seed, episodes=episodes, greedy=greedy, offline=bodies)
+    if actor in get_args(PlannerName):
+        return arena.evaluate_planner(world, actor, seed, episodes=episodes, offline=bodies, bounded=True)
+    return arena.evaluate(world, policy, seed, episodes=episodes, greedy=greedy, offline=bodies, bounded=True)
 
 
 def _floor(source: str | Path) -> tuple[Config, WorldSpec]:
