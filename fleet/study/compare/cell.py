@@ -146,8 +146,8 @@ def _evaluate(scheme: Scheme, config: Config, place: Path, episodes: int) -> Map
     """Fresh episodes, the same for every scheme of a task and seed."""
     seed = config.run.seed
     if scheme.plans:
-        played = arena.evaluate_planner(config.world, seed, episodes=episodes)
+        played = arena.evaluate_planner(config.world, scheme.name, seed, episodes=episodes, bounded=True)
     else:
         policy = load_policies(place).policy if scheme.trained else untrained(config)
-        played = arena.evaluate(config.world, policy, seed, episodes=episodes)
+        played = arena.evaluate(config.world, policy, seed, episodes=episodes, bounded=True)
     return played.figures()
