@@ -1,10 +1,53 @@
-"""The worlds by their kind: the one place that the server, the commands and the studies make them at."""
+"""The worlds by their kind: the one place that knows which there are. Server, commands and studies come here.
 
+A kind is a folder with a `World`, a `setup` that offers `resolve` and `survey`, and a line or more for `fleet tasks`.
+Only `make_world` and `survey` load what a world is stepped with.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import env_server.handoff.setup as handoff
+import env_server.warehouse.setup as warehouse
+from env_server.handoff.tasks import TASKS as HANDOFF_TASKS
+from env_server.kinds import Survey, Task
 from env_server.protocol import World
-from env_server.warehouse.world import Warehouse
-from fleet.core.config.world import WorldConfig
+from env_server.warehouse.tasks import tasks as warehouse_tasks
+from fleet.core.config.world import Kind, WorldConfig
+
+
+class _Setup(NamedTuple):
+    resolve: Callable[[WorldConfig], WorldConfig]
+    survey: Callable[[WorldConfig], Survey]
+
+
+_SETUPS: Mapping[Kind, _Setup] = {
+    "warehouse": _Setup(warehouse.resolve, warehouse.survey),
+    "handoff": _Setup(handoff.resolve, handoff.survey),
+}
 
 
 def make_world(config: WorldConfig) -> World:
     """The world that the `[world]` table describes. Raises BadInput for a floor or numbers that can't be."""
+    if config.kind == "handoff":
+        from env_server.handoff.world import Handoff
+
+        return Handoff(config)
+    from env_server.warehouse.world import Warehouse
+
     return Warehouse(config)
+
+
+def resolve(config: WorldConfig) -> WorldConfig:
+    """The table with what its world decides filled in: `robots` and more. Raises BadInput as `make_world`."""
+    return _SETUPS[config.kind].resolve(config)
+
+
+def survey(config: WorldConfig) -> Survey:
+    """What is known of the world without making it. Raises BadInput as `make_world`."""
+    return _SETUPS[config.kind].survey(config)
+
+
+def tasks() -> tuple[Task, ...]:
+    """Every way to name a world."""
+    return warehouse_tasks() + HANDOFF_TASKS

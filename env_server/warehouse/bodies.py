@@ -20,7 +20,7 @@ def set_body(state: State, layout: Layout, dispatch: Dispatch, n: int, body: int
         if body == TOWED:
             _tow(s, f, d, e, n)
         elif before == TOWED:
-            _bring_back(s, f, e, n)
+            bring_back(s, f, e, n, layout.starts)
     state.body[n] = body
     if not layout.dispatched:
         return
@@ -45,6 +45,13 @@ def _tow(state: State, layout: Layout, dispatch: Dispatch, e: int, n: int) -> No
     if shelf >= 0:
         relook(state, layout, e, state.shelf_cell[e, shelf])
     state.has_delivered[e, n] = 0
+    take_off(state, layout, e, n)
+
+
+@compiled
+def take_off(state: State, layout: Layout, e: int, n: int) -> None:
+    """Take a robot, which has no shelf any more, off its cell."""
+    cell = state.cell[e, n]
     state.left_at[e, n] = cell
     state.cell[e, n] = NOTHING
     state.robot_at[e, cell] = NOTHING
@@ -52,9 +59,9 @@ def _tow(state: State, layout: Layout, dispatch: Dispatch, e: int, n: int) -> No
 
 
 @compiled
-def _bring_back(state: State, layout: Layout, e: int, n: int) -> None:
-    """Onto the cell it was taken from, or the nearest one without a robot. A shelf is no obstacle to it."""
-    cell = _nearest_free(state.robot_at[e], layout.starts, layout.width, state.left_at[e, n])
+def bring_back(state: State, layout: Layout, e: int, n: int, places: I32) -> None:
+    """Onto the cell it was taken from, or the nearest of `places` without a robot. A shelf is no obstacle to it."""
+    cell = _nearest_free(state.robot_at[e], places, layout.width, state.left_at[e, n])
     state.cell[e, n] = cell
     state.left_at[e, n] = NOTHING
     state.robot_at[e, cell] = n

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from fleet.core.compiled import Compiler, entry_point
 
-__all__ = ["compiled", "entry_point", "is_kept"]
+__all__ = ["SOURCES", "compiled", "entry_point", "is_kept"]
 
 _TYPES = ("blocks.py", "dispatch.py", "reference.py", "state.py")
-_SOURCES = [
+SOURCES = [
     source
     for source in Path(__file__).parent.glob("*.py")
     if source.name in _TYPES or b"@compiled" in source.read_bytes()
 ]
 # Counting references to arrays took four fifths of a step; nothing here makes or keeps an array, so nothing is counted.
-compiled = Compiler("warehouse", _SOURCES, _nrt=False)
+compiled = Compiler("warehouse", SOURCES, _nrt=False)
 is_kept = compiled.is_kept

@@ -4,6 +4,8 @@ Amber is asked for, green is where it goes, blue is a robot, red is offline: a s
 a towed one leaves a broken red ring on the cell it was taken from.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,14 +38,16 @@ def draw(floor: Floor, state: State, copy: int = 0, cell_size: int | None = None
     `border_of(cell_size) + cell_size * row` down and the same with `column` across.
     """
     size = cell_size_for(floor) if cell_size is None else cell_size
-    canvas = _canvas(floor, size)
+    canvas = empty_floor(floor, size)
     _draw_requests(canvas, floor, state, copy, size)
-    _draw_robots(canvas, floor, state, copy, size)
+    queue = set(state.queue[copy].tolist())
+    loads = [_load(floor, state, copy, robot, queue) for robot in range(len(state.body))]
+    draw_robots(canvas, floor, state, copy, size, loads)
     return canvas
 
 
-def _canvas(floor: Floor, size: int) -> Image:
-    """The empty floor: what never changes."""
+def empty_floor(floor: Floor, size: int) -> Image:
+    """The picture of what never changes, with `size` pixels per cell."""
     border = border_of(size)
     height, width = floor.height * size + 2 * border, floor.width * size + 2 * border
     canvas = np.empty((height + height % 2, width + width % 2, 3), np.uint8)
@@ -53,10 +57,10 @@ def _canvas(floor: Floor, size: int) -> Image:
     inside[:] = free
     inside[size - 1 :: size] = seam
     inside[:, size - 1 :: size] = seam
-    _stamp(canvas, floor, np.flatnonzero(floor.blocked), sprites.wall(size), size)
-    _stamp(canvas, floor, np.flatnonzero(~(floor.highway | floor.blocked)), sprites.slot(size), size)
-    _stamp(canvas, floor, floor.service, sprites.service(size, requested=False), size)
-    _stamp(canvas, floor, floor.goals, sprites.goal(size), size)
+    stamp(canvas, floor, np.flatnonzero(floor.blocked), sprites.wall(size), size)
+    stamp(canvas, floor, np.flatnonzero(~(floor.highway | floor.blocked)), sprites.slot(size), size)
+    stamp(canvas, floor, floor.service, sprites.service(size, requested=False), size)
+    stamp(canvas, floor, floor.goals, sprites.goal(size), size)
     return canvas
 
 
@@ -64,26 +68,25 @@ def _draw_requests(canvas: Image, floor: Floor, state: State, copy: int, size: i
     if len(floor.shelves):
         requested = np.zeros(len(floor.shelves), np.bool_)
         requested[state.queue[copy]] = True
-        _stamp(canvas, floor, state.shelf_cell[copy][~requested], sprites.shelf(size, requested=False), size)
-        _stamp(canvas, floor, state.shelf_cell[copy][requested], sprites.shelf(size, requested=True), size)
+        stamp(canvas, floor, state.shelf_cell[copy][~requested], sprites.shelf(size, requested=False), size)
+        stamp(canvas, floor, state.shelf_cell[copy][requested], sprites.shelf(size, requested=True), size)
     else:
         # the queue may name a service point twice; an order stays in it until delivered, loaded or not
         asked = np.bincount(state.queue[copy], minlength=len(floor.service))
         loaded = np.bincount(state.order[copy][state.leg[copy] == DELIVER], minlength=len(floor.service))
-        _stamp(canvas, floor, floor.service[asked > loaded], sprites.service(size, requested=True), size)
+        stamp(canvas, floor, floor.service[asked > loaded], sprites.service(size, requested=True), size)
 
 
-def _draw_robots(canvas: Image, floor: Floor, state: State, copy: int, size: int) -> None:
+def draw_robots(canvas: Image, floor: Floor, state: State, copy: int, size: int, loads: Sequence[str]) -> None:
+    """Put the robots of copy `copy` on the picture; `loads` says for each what `sprites.robot` shows on it."""
     shown = max(size, SMALLEST_ROBOT)
     ghosts = state.left_at[copy][(state.body == TOWED) & (state.left_at[copy] != NOTHING)]
-    _stamp(canvas, floor, ghosts, sprites.ghost(shown), size)
-    queue = set(state.queue[copy].tolist())
+    stamp(canvas, floor, ghosts, sprites.ghost(shown), size)
     for robot, cell in enumerate(state.cell[copy].tolist()):
         if cell != NOTHING:
-            load = _load(floor, state, copy, robot, queue)
             stalled = bool(state.body[robot] == STALLED)
-            sprite = sprites.robot(shown, int(state.heading[copy, robot]), load, stalled)
-            _stamp(canvas, floor, np.array([cell]), sprite, size)
+            sprite = sprites.robot(shown, int(state.heading[copy, robot]), loads[robot], stalled)
+            stamp(canvas, floor, np.array([cell]), sprite, size)
 
 
 def _load(floor: Floor, state: State, copy: int, robot: int, queue: set[int]) -> str:
@@ -95,7 +98,7 @@ def _load(floor: Floor, state: State, copy: int, robot: int, queue: set[int]) ->
     return "requested" if shelf in queue else "plain"
 
 
-def _stamp(canvas: Image, floor: Floor, cells: Cells, sprite: Sprite, size: int) -> None:
+def stamp(canvas: Image, floor: Floor, cells: Cells, sprite: Sprite, size: int) -> None:
     """Blend the sprite into the picture on each cell; one larger than a cell is centred on it and cut at the edge."""
     border = border_of(size)
     rows, columns = np.divmod(np.asarray(cells), floor.width)

@@ -50,7 +50,7 @@ WAY_SIZE = SIDES_AT + 4 * PER_SIDE
 Row = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 
 # By heading, which side is ahead, left, right and behind.
-_SIDES = np.array([[UP, LEFT, RIGHT, DOWN], [DOWN, RIGHT, LEFT, UP], [LEFT, DOWN, UP, RIGHT], [RIGHT, UP, DOWN, LEFT]])
+SIDES = np.array([[UP, LEFT, RIGHT, DOWN], [DOWN, RIGHT, LEFT, UP], [LEFT, DOWN, UP, RIGHT], [RIGHT, UP, DOWN, LEFT]])
 _DOWN, _RIGHT = np.array([-1, 1, 0, 0]), np.array([0, 0, -1, 1])  # rows and columns that a step to each side makes
 _FIRST = np.array([-BLOCK, 1, -BLOCK, 1])  # where the eight cells to each side begin in their row or column
 _ROBOTS, _SHELVES = (np.uint64(bits * 0x0101010101010101) for bits in (ROBOT_BITS, SHELF_BIT))  # of eight cells
@@ -113,7 +113,7 @@ def _write_target(f: Layout, flat: Row, at: int, cell: int, heading: int, target
     if target == NOTHING:
         target, left = cell, 0
     down, right = f.row[target] - f.row[cell], f.column[target] - f.column[cell]
-    leftward = _SIDES[heading, 1]
+    leftward = SIDES[heading, 1]
     flat[at + 1] = left
     flat[at + 2] = _DOWN[heading] * down + _RIGHT[heading] * right
     flat[at + 3] = _DOWN[leftward] * down + _RIGHT[leftward] * right
@@ -133,7 +133,7 @@ def _write_sides(s: State, d: Dispatch, f: Layout, e: int, others: Row, flat: Ro
         cell, heading, sign, at = cells[n], headings[n], signs[n], first + n * stride
         row_place, column_place = in_row[cell], in_column[cell]
         for k in range(4):
-            side = _SIDES[heading, k]
+            side = SIDES[heading, k]
             word = eight_bytes(look, (row_place if side >= LEFT else column_place) + _FIRST[side])
             word = word if side & 1 else backwards(word)
             free, clear = zero_bytes(word & _ROBOTS), zero_bytes(word & _SHELVES)

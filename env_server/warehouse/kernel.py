@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.dispatch import Dispatch
+from env_server.warehouse.drive import drive
 from env_server.warehouse.episode import start_episode
 from env_server.warehouse.features import write_ways
 from env_server.warehouse.legs import rebuild
-from env_server.warehouse.moves import resolve
 from env_server.warehouse.observe import Rows, Tables, derive, write_rows
 from env_server.warehouse.orders import advance
 from env_server.warehouse.reference import refer
-from env_server.warehouse.rules import deliver, heed, move, toggle
+from env_server.warehouse.rules import deliver, toggle
 from env_server.warehouse.state import I32, ONLINE, U8, Layout, Scratch, State
 
 
@@ -76,12 +76,7 @@ def step_copy(
     state: State, layout: Layout, dispatch: Dispatch, scratch: Scratch, e: int, actions: U8, draws: I32
 ) -> None:
     """Move, load, deliver and pay in copy `e`; the rewards are left in `scratch.rewards`."""
-    scratch.goes[:] = 0
-    scratch.waiting[:] = 0
-    scratch.depth[:] = 0
-    scratch.rewards[:] = 0.0
-    asking = heed(state, layout, scratch, e, actions)
-    move(state, layout, scratch, e, resolve(state, layout, scratch, e, asking))
+    drive(state, layout, scratch, e, actions)
     if layout.dispatched:
         advance(state, dispatch, layout, e, scratch.before, scratch.actions, scratch.rewards)
     else:

@@ -63,6 +63,13 @@ def rware_size(sensor_range: int) -> int:
     return SELF + PER_CELL * (2 * sensor_range + 1) ** 2
 
 
+def rware_bounds(height: int, width: int, sensor_range: int) -> npt.NDArray[np.float32]:
+    """Largest magnitude of each of them, f32."""
+    bound = np.ones(rware_size(sensor_range), np.float32)
+    bound[:2] = max(width - 1, 1), max(height - 1, 1)
+    return bound
+
+
 def look_bytes(height: int, width: int, sight: int, dispatched: bool) -> int:
     """Size of one copy's `look`."""
     columns = height * width + GUARD if dispatched else 0

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from env_server.errors import SetupError
+from env_server.kinds import Survey
 from env_server.warehouse.ascii_layout import ascii_floor, load_layout
 from env_server.warehouse.floor import Floor, check_ways, grid
 from env_server.warehouse.movingai import load_map
 from env_server.warehouse.presets import Preset, is_preset, preset
+from env_server.warehouse.state import ACTIONS
 from fleet.core.config.world import WorldConfig
 
 
@@ -50,6 +52,14 @@ def resolve(world: WorldConfig, floor: Floor | None = None) -> WorldConfig:
     return world.model_copy(update={"robots": robots, "request_queue": queue, "reward": reward})
 
 
+def survey(world: WorldConfig) -> Survey:
+    """What is known of the warehouse without making it. Raises as `build_floor` and `resolve`."""
+    floor = build_floor(world)
+    resolved = resolve(world, floor)
+    size, itemsize = observation_shape(resolved, floor)
+    return Survey(resolved, size, itemsize, ACTIONS, estimate_bytes(resolved, floor))
+
+
 def estimate_bytes(world: WorldConfig, floor: Floor | None = None) -> int:
     """About how much memory the world takes in all copies, in bytes: state, observations and kept distances.
 
@@ -57,21 +67,27 @@ def estimate_bytes(world: WorldConfig, floor: Floor | None = None) -> int:
     """
     # here and not above: it loads the compiler, which takes a second that `fleet tasks` should not wait
     from env_server.warehouse.distance import distance_bytes
-    from env_server.warehouse.observe import look_bytes
 
     floor = build_floor(world) if floor is None else floor
     world = resolve(world, floor)
     robots, queue = _known(world.robots), _known(world.request_queue)
     shelves, dispatched = len(floor.shelves), world.dispatch != "off"
     features, itemsize = observation_shape(world, floor)
-    # eight int32, a uint16, five bytes and a counter; this observation and the one in which an episode ended
-    per_robot = 8 * 4 + 2 + 5 + 8 + 2 * features * itemsize
-    window = look_bytes(floor.height, floor.width, world.sensor_range, dispatched)
-    per_copy = robots * per_robot + 2 * 4 * floor.cells + window + 5 * shelves + 4 * queue + 36
+    per_copy = copy_bytes(world, floor, robots, features * itemsize) + 5 * shelves + 4 * queue
     # a shelf's slot is fetched from by unloaded robots and returned to by loaded ones, a goal only delivered to
     targets = (2 * shelves if shelves else len(floor.service)) + len(floor.goals)
     kept = distance_bytes(floor.cells, targets, robots * world.worlds) if dispatched else 0
     return world.worlds * per_copy + kept
+
+
+def copy_bytes(world: WorldConfig, floor: Floor, robots: int, observation: int) -> int:
+    """About what one copy takes in memory for its robots, with observations of that many bytes, and their floor."""
+    from env_server.warehouse.observe import look_bytes
+
+    # eight int32, a uint16, five bytes and a counter; this observation and the one in which an episode ended
+    per_robot = 8 * 4 + 2 + 5 + 8 + 2 * observation
+    window = look_bytes(floor.height, floor.width, world.sensor_range, world.dispatch != "off")
+    return robots * per_robot + 2 * 4 * floor.cells + window + 36
 
 
 def observation_shape(world: WorldConfig, floor: Floor) -> tuple[int, int]:

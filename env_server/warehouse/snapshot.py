@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from env_server.arguments import check_alike, check_generators, check_ranges
 from env_server.errors import WorldError
 from env_server.warehouse.state import NOTHING, TOWED, UNKEPT, Layout, State
 from fleet.core.spec import Array
@@ -27,15 +28,7 @@ def write_state(state: State, layout: Layout, requests: int, given: Mapping[str,
     `requests` is how many different things can be in the queue. Raises WorldError if a name, shape or type isn't this
     world's, or a number can't be.
     """
-    if set(given) != set(KEPT):
-        odd = sorted(set(given) ^ set(KEPT))
-        raise WorldError(f"not this world's state: missing or unknown arrays {', '.join(odd)}")
-    for name in KEPT:
-        ours, theirs = getattr(state, name), given[name]
-        if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
-            raise WorldError(
-                f"not this world's state: {name} is {theirs.dtype} {theirs.shape}, allowed is {ours.dtype} {ours.shape}"
-            )
+    check_alike(given, {name: getattr(state, name) for name in KEPT})
     _check(layout, requests, given)
     for name in KEPT:
         getattr(state, name)[...] = given[name]
@@ -61,30 +54,34 @@ def _check(layout: Layout, requests: int, given: Mapping[str, Array]) -> None:
         "waited": (0, UNBOUNDED),
         "left_at": (NOTHING, cells),
     }
-    for name, (least, end) in ranges.items():
-        array = given[name].astype(np.int64)
-        if array.size and (array.min() < least or array.max() >= end):
-            raise WorldError(f"a broken state: {name} is {array.min()} to {array.max()}, allowed {least} to {end - 1}")
-    _check_places(layout, given)
+    check_ranges(given, ranges)
+    check_generators(given["rng"])
+    check_bodies(layout, given)
+    _check_shelves(layout, given)
     _check_orders(given)
 
 
-def _check_places(layout: Layout, given: Mapping[str, Array]) -> None:
-    cell, carrying, shelf_cell = _whole(given["cell"]), _whole(given["carrying"]), _whole(given["shelf_cell"])
+def check_bodies(layout: Layout, given: Mapping[str, Array]) -> None:
+    """Raise WorldError unless every robot of a state stands alone on a free cell or is towed."""
+    cell = _whole(given["cell"])
     towed = np.broadcast_to(given["body"] == TOWED, cell.shape)
     if ((cell == NOTHING) != towed).any() or (_whole(given["left_at"])[towed] == NOTHING).any():
         raise WorldError("a broken state: a robot is off the floor only if towed, and then was taken from a cell")
     if (layout.blocked[cell[~towed]] != 0).any():
         raise WorldError("a broken state: a robot stands on a blocked cell")
-    if not _distinct(cell) or not _distinct(carrying) or not _distinct(shelf_cell):
-        raise WorldError("a broken state: two robots in a cell, two shelves in a cell, or a shelf carried twice")
+    if not _distinct(cell):
+        raise WorldError("a broken state: two robots in a cell")
+
+
+def _check_shelves(layout: Layout, given: Mapping[str, Array]) -> None:
+    cell, carrying, shelf_cell = _whole(given["cell"]), _whole(given["carrying"]), _whole(given["shelf_cell"])
+    if not _distinct(carrying) or not _distinct(shelf_cell):
+        raise WorldError("a broken state: two shelves in a cell, or a shelf carried twice")
     e, n = np.nonzero(carrying != NOTHING)
     if (shelf_cell[e, carrying[e, n]] != cell[e, n]).any():
         raise WorldError("a broken state: a carried shelf isn't where its robot is")
     if layout.slots.size and not _distinct(_whole(given["queue"])):
         raise WorldError("a broken state: a shelf is requested twice")
-    if (_whole(given["rng"].view(np.int64)) == 0).all(axis=1).any():
-        raise WorldError("a broken state: a generator of zeros, which would give zeros for ever")
 
 
 def _check_orders(given: Mapping[str, Array]) -> None:

@@ -72,6 +72,15 @@ def service(size: int, requested: bool) -> Sprite:
 
 
 @cache
+def transfer(size: int, blocked: bool) -> Sprite:
+    """A gap in a wall through which loads are handed: a green slot, red while it is blocked."""
+    x, y = _plane(size)
+    return _paint(
+        (np.maximum(np.abs(x) - 0.3, np.abs(y) - 0.6), HIGHWAY), (_box(x, y, 0.2, 0.05), ALARM if blocked else GOAL)
+    )
+
+
+@cache
 def shelf(size: int, requested: bool) -> Sprite:
     """A standing shelf, seen from above: boards; a requested one is amber with a dot."""
     x, y = _plane(size)

@@ -12,6 +12,7 @@ NOTHING = -1
 
 UP, DOWN, LEFT, RIGHT = 0, 1, 2, 3  # headings, in RWARE's order
 NOOP, FORWARD, TURN_LEFT, TURN_RIGHT, TOGGLE = 0, 1, 2, 3, 4  # actions, in RWARE's order
+ACTIONS = TOGGLE + 1
 NO_LEG, FETCH, DELIVER, RETURN = 0, 1, 2, 3  # legs of an order
 ONLINE, STALLED, TOWED = 0, 1, 2
 INDIVIDUAL, GLOBAL, TWO_STAGE, DENSE = 0, 1, 2, 3  # rewards

@@ -1,19 +1,8 @@
 """What there is to train on, a line each, for `fleet tasks`."""
 
-from dataclasses import dataclass
-
+from env_server.kinds import Task
 from env_server.warehouse.floor import grid
 from env_server.warehouse.presets import PRESETS, Preset
-
-
-@dataclass(frozen=True)
-class Task:
-    """One line: how the config names it, and what it is. `group` is the heading it stands under."""
-
-    group: str
-    name: str
-    description: str
-
 
 _FLOORS = (
     Task(

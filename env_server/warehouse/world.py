@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.view import FloorView, TrafficView
+from env_server.arguments import BODIES, body_number, check_actions, flat_rows
 from env_server.errors import WorldError
 from env_server.protocol import Body, Step
 from env_server.warehouse.bodies import set_body
@@ -18,17 +19,14 @@ from env_server.warehouse.compiled import entry_point
 from env_server.warehouse.draw import draw
 from env_server.warehouse.features import make_others, way_bounds, way_size
 from env_server.warehouse.kernel import Window, derive_all, observe_all, restart, step
-from env_server.warehouse.observe import Rows, make_tables, rware_size
+from env_server.warehouse.observe import Rows, make_tables, rware_bounds, rware_size
 from env_server.warehouse.setup import build_floor, resolve
 from env_server.warehouse.snapshot import read_state, write_state
-from env_server.warehouse.state import NOTHING
+from env_server.warehouse.state import ACTIONS, NOTHING
 from env_server.warehouse.view import floor_view, traffic_view
 from fleet.core.config.world import WorldConfig
 from fleet.core.seeds import stream
 from fleet.core.spec import Array, WorldSpec
-
-ACTIONS = 5
-BODIES: tuple[Body, ...] = ("online", "stalled", "towed")  # their numbers in state.py
 
 
 class Warehouse:
@@ -87,10 +85,7 @@ class Warehouse:
         `draws` int32 (E, G) names the shelf requested next at each goal's delivery, -1 for one drawn here; it has no
         effect under dispatch. Raises WorldError for arrays of another shape or type.
         """
-        if actions.shape != self._step.rewards.shape or actions.dtype != np.uint8:
-            raise WorldError(
-                f"actions are {actions.dtype} {actions.shape}; allowed is uint8 {self._step.rewards.shape}"
-            )
+        check_actions(actions, self._spec)
         window = self._window(out)
         arguments = (
             self._state,
@@ -122,11 +117,7 @@ class Warehouse:
         Towed, its shelf is put back (with dispatch to its home, else into the nearest free slot) and its order is open
         again. Back from it, it stands where it was taken from, or on the nearest cell without a robot.
         """
-        if not 0 <= robot < self._spec.robots:
-            raise WorldError(f"robot {robot}; allowed are 0 to {self._spec.robots - 1}")
-        if body not in BODIES:
-            raise WorldError(f"body {body!r}; allowed are {', '.join(BODIES)}")
-        set_body(self._state, self._layout, self._dispatch, robot, BODIES.index(body))
+        set_body(self._state, self._layout, self._dispatch, robot, body_number(robot, body, self._spec))
 
     @property
     def bodies(self) -> tuple[Body, ...]:
@@ -171,21 +162,13 @@ class Warehouse:
         return self._seen[1]
 
     def _look_at(self, out: Array) -> Window:
-        """`out` as the kernel writes it. Raises WorldError if it isn't (N, E, D) of our type with packed rows."""
-        spec = self._spec
-        shape, item = (spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype.itemsize
-        if out.shape != shape or out.dtype != spec.observation_dtype or not out.flags.writeable:
-            raise WorldError(f"out is {out.dtype} {out.shape}; allowed is a writable {spec.observation_dtype} {shape}")
-        if out.strides[2] != item or min(out.strides) < 0 or any(stride % item for stride in out.strides):
-            raise WorldError(f"out has strides {out.strides}; rows must be packed and none may run backwards")
-        robot_stride, copy_stride = out.strides[0] // item, out.strides[1] // item
-        span = (shape[0] - 1) * robot_stride + (shape[1] - 1) * copy_stride + shape[2]
-        flat = np.lib.stride_tricks.as_strided(out, (span,), (item,))
+        """`out` as the kernel writes it. Raises WorldError as `flat_rows`."""
+        rows = flat_rows(out, self._spec)
         return Window(
-            cast(Rows, flat),
-            robot_stride,
-            copy_stride,
-            shape[2],
+            cast(Rows, rows.flat),
+            rows.robot_stride,
+            rows.copy_stride,
+            self._spec.observation_size,
             rware_size(self.config.sensor_range),
             self._tables,
             cast(Rows, self._others),
@@ -204,8 +187,7 @@ class Warehouse:
 def _spec(config: WorldConfig, height: int, width: int) -> WorldSpec:
     assert config.robots is not None
     dtype = np.dtype(np.int8 if max(height, width) <= np.iinfo(np.int8).max else np.int16)
-    bound = np.ones(rware_size(config.sensor_range), np.float32)
-    bound[:2] = max(width - 1, 1), max(height - 1, 1)
+    bound = rware_bounds(height, width, config.sensor_range)
     if config.dispatch != "off":
         bound = np.concatenate([bound, way_bounds(height, width)])
         assert bound.size == rware_size(config.sensor_range) + way_size(config.sensor_range)

@@ -18,7 +18,7 @@ def config(
     ] = None,
 ) -> None:
     """Print the resolved config, itself valid TOML, with every default and the meaning of every setting."""
-    from env_server.warehouse.setup import resolve
+    from env_server.worlds import resolve
     from fleet.core.config.load import load_config, placing_faults
     from fleet.core.config.write import describe
 

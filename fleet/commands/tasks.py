@@ -10,7 +10,7 @@ def register(app: typer.Typer) -> None:
 
 def tasks() -> None:
     """List every world, preset and shipped config with a line of what it is."""
-    from env_server.warehouse.tasks import tasks as known
+    from env_server.worlds import tasks as known
     from fleet.core.config.load import shipped_configs
 
     group = ""

@@ -8,11 +8,10 @@ from fleet.core.data_channel import MAX_POLICY
 from fleet.core.errors import BadInput
 from fleet.core.wire import MAX_HEADER, MAX_MESSAGE
 
-ACTIONS = 5
 _STEP_BYTES = 11  # action, log-probability, reward, two end flags
 
 
-def require_messages(config: Config, observation: int, itemsize: int) -> None:
+def require_messages(config: Config, observation: int, itemsize: int, actions: int) -> None:
     """Raise BadInput unless the largest group of robots can be sent its rollout, and send its policy.
 
     `observation`: numbers in one, of `itemsize` bytes each. `world.robots` must be known.
@@ -21,7 +20,7 @@ def require_messages(config: Config, observation: int, itemsize: int) -> None:
     robots = max(map(len, config.groups(config.world.robots)))
     messages = (
         ("rollout", robots * rollout_bytes(config, observation, itemsize), MAX_MESSAGE),
-        ("policy", (robots if config.own_weights else 1) * policy_bytes(config, observation), MAX_POLICY),
+        ("policy", (robots if config.own_weights else 1) * policy_bytes(config, observation, actions), MAX_POLICY),
     )
     for what, size, most in messages:
         if size + MAX_HEADER > most:
@@ -41,7 +40,7 @@ def rollout_bytes(config: Config, observation: int, itemsize: int) -> int:
     return config.world.worlds * (seen * observation * itemsize + steps * _STEP_BYTES)
 
 
-def policy_bytes(config: Config, observation: int) -> int:
+def policy_bytes(config: Config, observation: int, actions: int) -> int:
     """The arrays of one policy: the actor, and how it scales what it sees."""
-    sizes = (observation, *config.network.hidden, ACTIONS)
+    sizes = (observation, *config.network.hidden, actions)
     return 4 * (2 * observation + sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes)))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from env_server.warehouse.setup import build_floor, observation_shape
+from env_server.worlds import survey
 from fleet.core.checkpoint import CheckpointError, load_arrays, save_arrays
 from fleet.core.config import Config
 from fleet.core.config.compare import differences
@@ -130,11 +130,12 @@ def _check_networks(file: Path, theirs: Config, ours: Config) -> None:
             'allowed here are "none" and "range"'
         )
     seen = load_arrays(file)[0]["actor.0.weight"].shape[-2]
-    wanted, _ = observation_shape(ours.world, build_floor(ours.world))
+    wanted = survey(ours.world).observation_size
     if seen != wanted:
         raise BadInput(
             f"{file}: it sees {seen} numbers (world.sensor_range = {theirs.world.sensor_range}, world.dispatch = "
-            f'"{theirs.world.dispatch}"), the robots of this run see {wanted}; allowed is only the same'
+            f'"{theirs.world.dispatch}", world.kind = "{theirs.world.kind}"), the robots of this run see {wanted}; '
+            "allowed is only the same"
         )
 
 

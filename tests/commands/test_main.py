@@ -54,7 +54,7 @@ def test_bad_input_is_one_message_and_2(arguments, said, capsys, tmp_path, monke
     ("error", "status"), [(FleetError("it broke"), 1), (KeyboardInterrupt(), 130), (ZeroDivisionError("oh"), 1)]
 )
 def test_what_goes_wrong_later_has_its_own_status(error, status, capsys, monkeypatch):
-    monkeypatch.setattr("env_server.warehouse.tasks.tasks", failing(error))
+    monkeypatch.setattr("env_server.worlds.tasks", failing(error))
     assert main(["tasks"]) == status
     assert "Traceback" not in capsys.readouterr().err
 

@@ -178,7 +178,7 @@ def test_the_sizes_of_messages_are_foretold() -> None:
     sent = sum(array.nbytes for name, array in vars(rollout).items() if name != "robots")
     assert rollout_bytes(config, spec.observation_size, spec.observation_dtype.itemsize) == sent
     weights = build_learner(config, spec, 0).weights()
-    assert policy_bytes(config, spec.observation_size) == sum(array.nbytes for array in weights.values())
+    assert policy_bytes(config, spec.observation_size, spec.actions) == sum(array.nbytes for array in weights.values())
 
 
 def test_memory_of_packed_learners_is_less_by_processes_and_not_by_weights() -> None:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from fleet.core.config.root import Config
-from fleet.core.config.write import describe
+from fleet.core.config.write import describe, toml_value
 from fleet.core.errors import BadInput
 
 MAY_DIFFER = ("run.rounds", "run.name", "run.patience_s", "checkpoint.*", "eval.*", "control.*", "faults.*", "wire.*")
+_UNSET = toml_value(None)
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,10 @@ class Difference:
 
 
 def differences(saved: Config, wanted: Config) -> list[Difference]:
-    """The settings in which two configs differ, in the order of the tables."""
-    pairs = zip(describe(saved), describe(wanted), strict=True)
-    return [Difference(old.key, old.value, new.value) for old, new in pairs if old.value != new.value]
+    """The settings in which two configs differ, in the order of the tables; those of an unset table are unset."""
+    old, new = ({setting.key: setting.value for setting in describe(config)} for config in (saved, wanted))
+    pairs = ((key, old.get(key, _UNSET), new.get(key, _UNSET)) for key in {**old, **new})
+    return [Difference(key, before, after) for key, before, after in pairs if before != after]
 
 
 def check_resume(saved: Config, wanted: Config) -> None:

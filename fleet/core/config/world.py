@@ -1,20 +1,32 @@
-"""The `[world]` table: which floor, how many robots, what they see and what they are paid for."""
+"""The `[world]` table: which world, how many robots, what they see and what they are paid for."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fleet.core.config.table import Table
+from fleet.core.config.handoff import HandoffConfig
+from fleet.core.config.table import UNSET, Table
 
+Kind = Literal["warehouse", "handoff"]
 RewardKind = Literal["individual", "global", "two-stage", "dense"]
 DispatchRule = Literal["off", "random", "nearest", "matching"]
 
+# Each kind of world but the warehouse has a table of its own, by the kind's name; these settings are the warehouse's.
+_OF_THE_WAREHOUSE = (
+    *("map", "layout", "shelf_columns", "shelf_rows", "column_height", "stations"),
+    *("request_queue", "dispatch", "station"),
+)
+
 
 class WorldConfig(Table):
-    """Everything that decides the dynamics. One of `map`, `layout` or the three grid sizes says what the floor is."""
+    """Everything that decides the dynamics.
 
-    kind: Literal["warehouse"] = Field("warehouse", description="Which world to step.")
+    In a warehouse one of `map`, `layout` or the three grid sizes says what the floor is; another kind of world has a
+    table of its own for it, and none of these.
+    """
+
+    kind: Kind = Field("warehouse", description="Which world to step.")
     map: str | None = Field(
         None, description="An RWARE preset (`rware-tiny-4ag`), or the path of a MovingAI .map or an ASCII layout file."
     )
@@ -29,14 +41,14 @@ class WorldConfig(Table):
         description="Free grid: goals spread along the top and bottom rows. Unset: RWARE's two goals at the bottom.",
     )
     robots: int | None = Field(
-        None, ge=1, le=1000, description="Robots on the floor (N). Unset: what the RWARE preset says."
+        None, ge=1, le=1000, description="Robots on the floor (N). Unset: what the RWARE preset says, or two per pair."
     )
     worlds: int = Field(16, ge=1, le=1024, description="Parallel copies of the world (E).")
     sensor_range: int = Field(1, ge=1, le=5, description="Cells a robot sees in each direction.")
     reward: RewardKind | None = Field(
         None,
         description="individual, global, two-stage (as RWARE) or dense (distance gained on the order's leg; needs "
-        "dispatch). Unset: dense with dispatch, individual without.",
+        "dispatch; the handoff task's only one). Unset: dense with dispatch, individual without.",
     )
     dense_scale: float = Field(0.02, ge=0, le=1, description="Dense reward for one cell of distance gained.")
     request_queue: int | None = Field(
@@ -51,8 +63,31 @@ class WorldConfig(Table):
         "random", description="With dispatch: the station an order goes to, drawn at random or nearest to its shelf."
     )
 
+    handoff: HandoffConfig | None = Field(None, description='The handoff task\'s settings, with kind = "handoff".')
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_table(cls, data: Any) -> Any:
+        """A kind's own table is there whenever that kind is, all of it at its defaults if nothing else is said."""
+        if isinstance(data, dict) and data.get("kind") == "handoff" and data.get("handoff") in (None, UNSET):
+            return {**data, "handoff": {}}
+        return data
+
     @model_validator(mode="after")
-    def _one_floor(self) -> Self:
+    def _of_its_kind(self) -> Self:
+        if self.kind == "warehouse":
+            if self.handoff is not None:
+                raise ValueError('`handoff` has the settings of another world; allowed only with kind = "handoff"')
+            return self._checked_warehouse()
+        for name in _OF_THE_WAREHOUSE:
+            value = getattr(self, name)
+            if value != type(self).model_fields[name].default:
+                raise ValueError(f'`{name}` is a setting of a warehouse; kind = "handoff" has [world.handoff]')
+        if self.reward not in (None, "dense"):
+            raise ValueError(f'reward = "{self.reward}" with kind = "handoff"; allowed is "dense"')
+        return self
+
+    def _checked_warehouse(self) -> Self:
         grid = [self.shelf_columns, self.shelf_rows, self.column_height]
         given = [self.map is not None, self.layout is not None, any(size is not None for size in grid)]
         if sum(given) != 1:

@@ -47,7 +47,11 @@ def plan_to_toml(plan: FaultPlan) -> str:
 
 
 def describe(config: Config) -> list[Setting]:
-    """Every setting of `config` in the order of the tables, plain settings before tables, as TOML wants it."""
+    """Every setting of `config` in the order of the tables, plain settings before tables, as TOML wants it.
+
+    A table that may be unset is a single setting: where it is unset, and where it can't go without some of its own (a
+    failure rate); else each of its own is one.
+    """
     return list(_settings(config, ""))
 
 
@@ -56,13 +60,17 @@ def _settings(table: Table, prefix: str) -> Iterator[Setting]:
     for name, field in type(table).model_fields.items():
         value = getattr(table, name)
         key = f"{prefix}{name}"
-        if isinstance(value, Table) and not type(table).may_be_unset(name):
+        if isinstance(value, Table) and not (type(table).may_be_unset(name) and _needs_values(value)):
             inner.append((f"{key}.", value))
             continue
         default = field.get_default(call_default_factory=True)
         yield Setting(key, toml_value(value), value == default, field.description or "", allowed_values(field))
     for deeper, value in inner:
         yield from _settings(value, deeper)
+
+
+def _needs_values(table: Table) -> bool:
+    return any(field.is_required() for field in type(table).model_fields.values())
 
 
 def _given(table: Table) -> Iterator[tuple[str, str]]:
