@@ -15,7 +15,8 @@ from fleet.core.spec import Array, RolloutBatch, WorldSpec
 from learners.protocol import LearnerError, WrongWeights
 
 Rows = dict[str, npt.NDArray[Any]]
-_PREFIX = "replay."
+PREFIX = "replay."
+"""Of the names of its arrays in a checkpoint."""
 
 
 class Transitions(NamedTuple):
@@ -104,17 +105,17 @@ class Replay:
 
     def save(self) -> tuple[dict[str, Array], dict[str, int]]:
         """Copies of the rows that hold something, and where the next one goes."""
-        return {_PREFIX + name: rows[: self._filled].copy() for name, rows in self._rows.items()}, {"head": self._head}
+        return {PREFIX + name: rows[: self._filled].copy() for name, rows in self._rows.items()}, {"head": self._head}
 
     def check(self, arrays: Mapping[str, Array], meta: object) -> None:
         """Raise WrongWeights unless a memory of this capacity, of as many robots, has given these with `save`."""
-        found = {name: array for name, array in arrays.items() if name.startswith(_PREFIX)}
-        begins = found.get(_PREFIX + "begins")
+        found = {name: array for name, array in arrays.items() if name.startswith(PREFIX)}
+        begins = found.get(PREFIX + "begins")
         filled = 0 if begins is None else len(begins)
         if filled > self._capacity:
             raise WrongWeights(f"a checkpoint that remembers {filled} steps; allowed are {self._capacity}")
         for name, rows in self._rows.items():
-            array, wanted = found.pop(_PREFIX + name, None), (filled, *rows.shape[1:])
+            array, wanted = found.pop(PREFIX + name, None), (filled, *rows.shape[1:])
             if array is None or array.shape != wanted or array.dtype != rows.dtype:
                 got = "missing" if array is None else f"{array.dtype} {array.shape}"
                 raise WrongWeights(f"memory of another learner: {name} is {got}; wanted {rows.dtype} {wanted}")
@@ -129,9 +130,9 @@ class Replay:
 
     def restore(self, arrays: Mapping[str, Array], meta: Mapping[str, int]) -> None:
         """Go on from what `save` gave, once `check` has passed it."""
-        self._filled, self._head = len(arrays[_PREFIX + "begins"]), meta["head"]
+        self._filled, self._head = len(arrays[PREFIX + "begins"]), meta["head"]
         for name, rows in self._rows.items():
-            rows[: self._filled] = arrays[_PREFIX + name]
+            rows[: self._filled] = arrays[PREFIX + name]
 
     def _laid_out(self, rollout: RolloutBatch, version: int) -> Rows:
         """A rollout as rows, copy after copy."""
