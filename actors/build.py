@@ -2,10 +2,13 @@
 
 from actors.policy import Policy
 from actors.stacked import StackedPolicy
+from actors.valued import ValuedPolicy
 from fleet.core.config import Config
 from fleet.core.spec import WorldSpec
 
 
 def make_policy(spec: WorldSpec, config: Config) -> Policy:
     """Policies without weights, for all robots of a run."""
+    if config.learner.algorithm in ("vdn", "qmix"):
+        return ValuedPolicy(spec, config.network)
     return StackedPolicy(spec, config.network)

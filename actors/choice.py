@@ -20,3 +20,19 @@ def likeliest(logits: F32) -> Actions:
     """The action with the largest logit, the first of equals, (N, E) from (N, E, A)."""
     best: Actions = logits.argmax(-1).astype(np.uint8)
     return best
+
+
+def explored(values: F32, explore: F32, uniforms: npt.NDArray[np.floating]) -> tuple[Actions, F32]:
+    """Epsilon-greedy actions (N, E) and their log-probabilities (N, E), from values (N, E, A) and uniforms in [0, 1).
+
+    `explore` (N, 1) in [0, 1] is the share of random actions: a uniform below it decides by where it lies in
+    [0, explore) which action that is, so that one draw is enough; any other takes the best.
+    """
+    count, best = values.shape[-1], likeliest(values)
+    wandering = uniforms < explore
+    place = np.divide(uniforms, explore, out=np.zeros(uniforms.shape), where=wandering)
+    anywhere = np.minimum(place * count, count - 1)  # the quotient may round to 1
+    actions: Actions = np.where(wandering, anywhere, best).astype(np.uint8)
+    # none is 0: where explore is, every action is the best
+    probabilities = explore / np.float32(count) + np.where(actions == best, 1 - explore, np.float32(0))
+    return actions, np.log(probabilities, dtype=np.float32)

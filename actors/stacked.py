@@ -65,14 +65,14 @@ class StackedPolicy:
 
         obs (N, E, D) in any dtype, uniforms (N, E) in [0, 1).
         """
-        return sampled(self._logits(obs), uniforms)
+        return sampled(self.logits(obs), uniforms)
 
     def greedy(self, obs: Array) -> Actions:
         """The likeliest actions, uint8 (N, E), for obs (N, E, D)."""
-        return likeliest(self._logits(obs))
+        return likeliest(self.logits(obs))
 
-    def _logits(self, obs: Array) -> F32:
-        """(N, E, A), in room of our own that the next call overwrites."""
+    def logits(self, obs: Array) -> F32:
+        """What the networks give for obs (N, E, D): (N, E, A), in room of our own that the next call overwrites."""
         wanted = (self._robots, obs.shape[1], self._weights[0].shape[1])
         if obs.shape != wanted:
             raise ActorError(f"observations have shape {obs.shape}; wanted {wanted}")

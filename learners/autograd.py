@@ -80,10 +80,15 @@ def clipped_gradient(
     leaf = parameters.detach().requires_grad_()
     total, figures = loss(cfg, network, leaf, batch)
     (gradient,) = torch.autograd.grad(total.sum(), leaf)  # of each learner's own loss: they share no parameter
-    norm = torch.linalg.vector_norm(gradient, dim=-1)
-    if cfg.max_grad_norm is not None:
-        gradient *= (cfg.max_grad_norm / (norm + 1e-6)).clamp(max=1.0).unsqueeze(-1)
-    return gradient, (*figures, norm)
+    return gradient, (*figures, clip_(gradient, cfg.max_grad_norm))
+
+
+def clip_(gradient: Tensor, most: float | None) -> Tensor:
+    """The norms (...) that gradients (..., P) had; those above `most`, if there is a limit, are scaled down to it."""
+    norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1)
+    if most is not None:
+        gradient *= (most / (norm + 1e-6)).clamp(max=1.0).unsqueeze(-1)
+    return norm
 
 
 def loss(

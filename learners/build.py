@@ -9,6 +9,7 @@ from learners.packed import Packed, one_by_one
 from learners.protocol import Learner, LearnerError
 from learners.room import Room
 from learners.stacked import OnDevice, Stacked
+from learners.values import Values
 
 
 def build_learner(config: Config, spec: WorldSpec, learner: int) -> Learner:
@@ -24,6 +25,8 @@ def build_learner(config: Config, spec: WorldSpec, learner: int) -> Learner:
         room = Room()
         members = {robot: Ippo(config, spec, robot, room) for robot in config.groups(spec.robots)[learner]}
         return Packed(members, spec, one_by_one if device == "cpu" else Stacked(device))
+    if config.learner.algorithm in ("vdn", "qmix"):
+        return Values(config, spec, learner)
     if device == "cpu":
         return Ippo(config, spec, learner)
     return OnDevice(config, spec, learner, Stacked(device))

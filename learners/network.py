@@ -36,9 +36,8 @@ def parameter_shapes(spec: WorldSpec, network: NetworkConfig) -> dict[str, tuple
 def initial_parameters(shapes: Shapes, seed: np.random.SeedSequence) -> Tensor:
     """Orthogonal weights (gain sqrt 2 in hidden layers, 0.01 in the actor's head, 1 in the critic's), biases zero."""
     rng = torch.Generator().manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
-    *_, actor_head = (name for name in shapes if name.startswith("actor") and name.endswith("weight"))
-    *_, critic_head = (name for name in shapes if name.startswith("critic") and name.endswith("weight"))
-    gains = {actor_head: 0.01, critic_head: 1.0}
+    heads = {name.partition(".")[0]: name for name in shapes if name.endswith("weight")}  # the last layer of each part
+    gains = {head: {"actor": 0.01, "critic": 1.0}[part] for part, head in heads.items()}
     flat = torch.zeros(sum(math.prod(shape) for shape in shapes.values()))
     for name, weight in named(flat, shapes).items():
         if name.endswith("weight"):
@@ -82,6 +81,22 @@ class ActorCritic:
             [layer for name, layer in layers if name.startswith("actor")],
             [layer for name, layer in layers if name.startswith("critic")],
         )
+
+
+class ActionValues:
+    """The actor's layers alone, over one flat vector (P,) or one of each of K learners (K, P): they value actions."""
+
+    def __init__(self, spec: WorldSpec, network: NetworkConfig) -> None:
+        every = parameter_shapes(spec, network)
+        self.shapes = {name: shape for name, shape in every.items() if name.startswith("actor")}
+        self.first_layers = ("actor.0",)
+        self._hidden, self._head = _ACTIVATIONS[network.activation]
+
+    def __call__(self, flat: Tensor, obs: Tensor) -> Tensor:
+        """The values (..., B, A) of all actions for scaled observations (..., B, D)."""
+        parts = list(named(flat, self.shapes).values())
+        *hidden, head = zip(parts[::2], parts[1::2], strict=True)
+        return self._head(self._hidden(obs, hidden), head)
 
 
 def _affine(b: Tensor, x: Tensor, w: Tensor) -> Tensor:

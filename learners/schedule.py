@@ -1,4 +1,4 @@
-"""The step size of each update, as a pure function of the learner's version."""
+"""The step size of each update, and how much its policy explores: pure functions of the learner's version."""
 
 from typing import Literal
 
@@ -8,3 +8,8 @@ def learning_rate(start: float, schedule: Literal["constant", "linear"], horizon
     if schedule == "constant":
         return start
     return start * max(0.0, 1.0 - version / horizon)
+
+
+def exploration(start: float, end: float, updates: int, version: int) -> float:
+    """The share of random actions of policy `version`, which goes linearly from `start` to `end` over `updates`."""
+    return end + (start - end) * max(0.0, 1.0 - version / updates)

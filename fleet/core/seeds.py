@@ -2,7 +2,7 @@
 
 import numpy as np
 
-_PURPOSES = ("world", "acting", "learner", "minibatch", "eval", "faults", "init", "afflictions", "life")
+_PURPOSES = ("world", "acting", "learner", "minibatch", "eval", "faults", "init", "afflictions", "life", "replay")
 
 
 def stream(seed: int, purpose: str, *indices: int) -> np.random.SeedSequence:

@@ -2,6 +2,7 @@
 
 from fleet.core.config.learners import LearnersConfig
 from fleet.core.config.learning import LearnerConfig, NetworkConfig
+from fleet.core.config.replay import ReplayConfig
 from fleet.core.config.root import Config
 from fleet.core.config.running import CheckpointConfig, ControlConfig, EvalConfig, RunConfig
 from fleet.core.config.wire import WireConfig
@@ -15,6 +16,7 @@ __all__ = [
     "LearnerConfig",
     "LearnersConfig",
     "NetworkConfig",
+    "ReplayConfig",
     "RunConfig",
     "WireConfig",
     "WorldConfig",

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from fleet.core.config.faults import FaultPlan
 from fleet.core.config.learners import LearnersConfig
 from fleet.core.config.learning import LearnerConfig, NetworkConfig
+from fleet.core.config.replay import ReplayConfig
 from fleet.core.config.running import CheckpointConfig, ControlConfig, EvalConfig, RunConfig
 from fleet.core.config.table import Table
 from fleet.core.config.wire import WireConfig
@@ -22,6 +23,7 @@ class Config(Table):
     world: WorldConfig = Field(description="The floor and its robots.")
     network: NetworkConfig = Field(default_factory=NetworkConfig, description="Actor and critic.")
     learner: LearnerConfig = Field(default_factory=LearnerConfig, description="The learning algorithm.")
+    replay: ReplayConfig = Field(default_factory=ReplayConfig, description="The memory of off-policy algorithms.")
     mapping: str | Groups = Field(
         "per-robot",
         description='"per-robot", "shared" (one learner for all, one set of weights), "central" (one centralized '
