@@ -13,7 +13,7 @@ from fleet.study.compare.interval import spread
 from fleet.study.compare.schemes import SCHEMES
 
 _HUES = ("#4c78a8", "#72b7b2", "#54a24b", "#e45756", "#b279a2", "#9d755d", "#f58518")
-_COLOURS = dict(zip((scheme.name for scheme in SCHEMES.values() if scheme.trained), _HUES, strict=True))
+COLOURS = dict(zip((scheme.name for scheme in SCHEMES.values() if scheme.trained), _HUES, strict=True))
 _FLAT = {"greedy": "--", "pibt": "-.", "random": ":"}
 _GREY = "#555555"
 _AXES = {"agent_steps": ("million agent-steps", 1e6), "wall_s": ("minutes of training", 60.0)}
@@ -56,7 +56,7 @@ def plot_scale(done: Done, out: Path) -> None:
         for scheme, results in points.items():
             known = sorted((found["robots"], value(found)) for found in results if value(found) is not None)
             if known:
-                axes.loglog(*zip(*known, strict=True), color=_COLOURS[scheme], marker="o", ms=4, label=scheme)
+                axes.loglog(*zip(*known, strict=True), color=COLOURS[scheme], marker="o", ms=4, label=scheme)
         axes.set_xlabel("robots")
         axes.set_ylabel(label)
         _tidy(axes)
@@ -78,7 +78,7 @@ def _draw_curve(axes: Axes, scheme: str, curves: Sequence[Found], axis: str, uni
     at = np.linspace(last / 100, last, 100)
     spreads = [spread(column) for column in np.array([np.interp(at, c[axis], c["deliveries"]) for c in curves]).T]
     known = [each for each in spreads if each is not None]
-    colour = _COLOURS[scheme]
+    colour = COLOURS[scheme]
     axes.plot(at / unit, [each.mean for each in known], color=colour, lw=1.5, label=scheme)
     if len(curves) > 1:
         low, high = [each.low or 0.0 for each in known], [each.high or 0.0 for each in known]
