@@ -9,6 +9,6 @@ from fleet.core.spec import WorldSpec
 
 def make_policy(spec: WorldSpec, config: Config) -> Policy:
     """Policies without weights, for all robots of a run."""
-    if config.learner.algorithm in ("vdn", "qmix"):
+    if config.learner.by_values:
         return ValuedPolicy(spec, config.network)
     return StackedPolicy(spec, config.network)

@@ -25,7 +25,7 @@ def build_learner(config: Config, spec: WorldSpec, learner: int) -> Learner:
         room = Room()
         members = {robot: Ippo(config, spec, robot, room) for robot in config.groups(spec.robots)[learner]}
         return Packed(members, spec, one_by_one if device == "cpu" else Stacked(device))
-    if config.learner.algorithm in ("vdn", "qmix"):
+    if config.learner.by_values:
         return Values(config, spec, learner)
     if device == "cpu":
         return Ippo(config, spec, learner)

@@ -1,10 +1,12 @@
-"""Value decomposition: VDN (Sunehag et al. 2018) and QMIX (Rashid et al. 2018). One learner for all robots.
+"""Value decomposition: VDN (Sunehag et al. 2018) and QMIX (Rashid et al. 2018), one learner for all robots; and IQL.
 
 Off-policy: rollouts go into a memory, and each update makes gradient steps on what is drawn from it. What it learns is
-the value of the joint action, made up of values of each robot's own, by which that robot then acts.
+the value of the joint action, made up of values of each robot's own, by which that robot then acts. Independent
+Q-learning (Tan 1993, here double DQN) is that of a team of one: its value is the sum, and its reward the mean.
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,14 +30,14 @@ class Values:
     """One learner. `parameters` is the flat vector of the networks and the mixer, `target` an older copy of it."""
 
     def __init__(self, config: Config, spec: WorldSpec, learner: int) -> None:
-        algorithm = config.learner.algorithm
-        assert algorithm in ("vdn", "qmix")
+        assert config.learner.by_values
+        mixes: Literal["vdn", "qmix"] = "qmix" if config.learner.algorithm == "qmix" else "vdn"
         self.settings, self.replaying = config.learner, config.replay
         self.version = 0
         self._spec, self._learner, self._seed = spec, learner, config.run.seed
         self._horizon = config.learner.lr_horizon or config.run.rounds
         robots = config.groups(spec.robots)[learner]
-        self.team = Team(algorithm, spec, config.network, robots, separate=config.own_weights)
+        self.team = Team(mixes, spec, config.network, robots, separate=config.own_weights)
         self.parameters = self.team.initial(config.run.seed, learner)
         self.target = self.parameters.clone()
         self.memory = Replay(config.replay.capacity, robots, spec)

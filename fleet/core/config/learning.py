@@ -6,7 +6,9 @@ from pydantic import Field, model_validator
 
 from fleet.core.config.table import Table
 
-Algorithm = Literal["ippo", "mappo", "vdn", "qmix", "joint"]
+Algorithm = Literal["ippo", "iql", "mappo", "vdn", "qmix", "joint"]
+ALONE: tuple[Algorithm, ...] = ("ippo", "iql")
+"""Those of one robot's learner; the others learn for all robots at once."""
 
 
 class NetworkConfig(Table):
@@ -33,8 +35,9 @@ class LearnerConfig(Table):
 
     algorithm: Algorithm = Field(
         "ippo",
-        description='ippo: independent PPO. With mapping = "central" one of these: mappo: a joint critic; vdn, qmix: '
-        "value decomposition, off-policy; joint: one policy over the joint action.",
+        description="ippo: independent PPO; iql: independent double DQN with replay. With mapping = "
+        '"central" one of these: mappo: a joint critic; vdn, qmix: value decomposition, with replay; joint: one policy '
+        "over the joint action.",
     )
     actors: Literal["separate", "shared"] = Field(
         "separate", description="Of a centralized learner: whether each robot has weights of its own."
@@ -62,3 +65,8 @@ class LearnerConfig(Table):
         "up to 3 hidden layers), else torch's autograd; autograd: always that.",
     )
     target_kl: float | None = Field(None, gt=0, description="Stop an update's epochs at this KL. Unset: never.")
+
+    @property
+    def by_values(self) -> bool:
+        """Whether robots act by values of their actions, and learn from a replay memory."""
+        return self.algorithm in ("iql", "vdn", "qmix")

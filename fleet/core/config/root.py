@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from fleet.core.config.faults import FaultPlan
 from fleet.core.config.learners import LearnersConfig
-from fleet.core.config.learning import LearnerConfig, NetworkConfig
+from fleet.core.config.learning import ALONE, LearnerConfig, NetworkConfig
 from fleet.core.config.replay import ReplayConfig
 from fleet.core.config.running import CheckpointConfig, ControlConfig, EvalConfig, RunConfig
 from fleet.core.config.table import Table
@@ -90,9 +90,15 @@ class Config(Table):
     @model_validator(mode="after")
     def _centralized(self) -> Self:
         algorithm = self.learner.algorithm
-        if self.central and algorithm == "ippo":
-            raise ValueError('mapping = "central" with algorithm = "ippo"; allowed are "mappo", "vdn", "qmix", "joint"')
-        if not self.central and algorithm != "ippo":
+        if self.central and algorithm in ALONE:
+            raise ValueError(
+                f'mapping = "central" with algorithm = "{algorithm}"; allowed are "mappo", "vdn", "qmix", "joint"'
+            )
+        if algorithm == "iql" and (self.mapping != "per-robot" or self.packed or self.learners.device != "cpu"):
+            raise ValueError(
+                'algorithm = "iql" is for mapping = "per-robot", learners.per_process = 1 and learners.device = "cpu"'
+            )
+        if not self.central and algorithm not in ALONE:
             raise ValueError(f'algorithm = "{algorithm}" learns for all robots at once; allowed is mapping = "central"')
         if self.central and self.learners.device != "cpu":
             raise ValueError(f'learners.device = "{self.learners.device}"; a centralized learner is for "cpu"')

@@ -23,13 +23,15 @@ MOST_JOINT = 8
 class Scheme:
     """One way to drive a fleet. `changes` are settings over the task's; without `trained` the actor alone decides.
 
-    `most_robots`: beyond it the scheme can't be had at all. `plans`: it follows orders, so a task must hand them out.
+    `by_values`: its learners are off-policy, with settings of their own. `most_robots`: beyond it the scheme can't be
+    had at all. `plans`: it follows orders, so a task must hand them out.
     """
 
     name: str
     meaning: str
     changes: tuple[str, ...] = ()
     trained: bool = True
+    by_values: bool = False
     most_robots: int | None = None
     plans: bool = False
 
@@ -39,11 +41,23 @@ SCHEMES: Mapping[str, Scheme] = {
     scheme.name: scheme
     for scheme in (
         Scheme("independent", "PPO, a learner for each robot", ('mapping="per-robot"', "learner.algorithm=ippo")),
-        Scheme("iql", "double DQN with replay, one for each robot", ('mapping="per-robot"', "learner.algorithm=iql")),
+        Scheme(
+            "iql",
+            "double DQN with replay, one for each robot",
+            ('mapping="per-robot"', "learner.algorithm=iql"),
+            by_values=True,
+        ),
         Scheme("shared", "PPO, one set of weights for all robots", ('mapping="shared"', "learner.algorithm=ippo")),
         Scheme("central", "MAPPO: a joint critic, one learner for all", (_CENTRAL, "learner.algorithm=mappo")),
-        Scheme("vdn", "value decomposition, a sum of the robots' values", (_CENTRAL, "learner.algorithm=vdn")),
-        Scheme("qmix", "value decomposition, mixed monotonically", (_CENTRAL, "learner.algorithm=qmix")),
+        Scheme(
+            "vdn",
+            "value decomposition, a sum of the robots' values",
+            (_CENTRAL, "learner.algorithm=vdn"),
+            by_values=True,
+        ),
+        Scheme(
+            "qmix", "value decomposition, mixed monotonically", (_CENTRAL, "learner.algorithm=qmix"), by_values=True
+        ),
         Scheme(
             "joint",
             "one policy over the joint action",

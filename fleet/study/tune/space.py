@@ -39,4 +39,4 @@ _VALUES: Space = {
 
 def space_of(scheme: Scheme) -> Space:
     """The settings that are searched for a trained scheme."""
-    return _VALUES if scheme.name in ("iql", "vdn", "qmix") else _PPO
+    return _VALUES if scheme.by_values else _PPO
