@@ -80,11 +80,12 @@ def clipped_gradient(
     leaf = parameters.detach().requires_grad_()
     total, figures = loss(cfg, network, leaf, batch)
     (gradient,) = torch.autograd.grad(total.sum(), leaf)  # of each learner's own loss: they share no parameter
-    return gradient, (*figures, clip_(gradient, cfg.max_grad_norm))
+    norm = clip_(gradient, cfg.max_grad_norm)
+    return gradient, (*figures, norm)
 
 
 def clip_(gradient: Tensor, most: float | None) -> Tensor:
-    """The norms (...) that gradients (..., P) had; those above `most`, if there is a limit, are scaled down to it."""
+    """Scale a gradient (..., P) down to norm `most`, in place; gives the norm before, (...)."""
     norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1)
     if most is not None:
         gradient *= (most / (norm + 1e-6)).clamp(max=1.0).unsqueeze(-1)
@@ -96,25 +97,36 @@ def loss(
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """What a gradient step descends, and the step's figures. Equation 9 of the PPO paper, negated.
 
-    The value loss is half the mean squared error, as in most implementations. With a leading axis of several learners'
-    parameters and samples all are of each learner.
+    With a leading axis of several learners' parameters and samples all are of each learner.
     """
     logits, values = network(parameters, batch.obs)
     log_pi = F.log_softmax(logits.mT, -2)  # (A, B): reducing over a short last axis is slow
     log_ratio = log_pi.gather(-2, batch.actions.mT).squeeze(-2) - batch.log_probs
-    ratio = log_ratio.exp()
+    policy_loss, kl, clip_fraction = policy_terms(cfg, log_ratio, batch.advantages)
+    value_loss = half_squared_error(cfg.value_clip, values, batch.values, batch.returns).mean(-1)
+    entropy = entropies(log_pi).mean(-1)
+    total = policy_loss + cfg.value_coef * value_loss - cfg.entropy_coef * entropy
+    return total, (policy_loss.detach(), value_loss.detach(), entropy.detach(), kl, clip_fraction)
 
-    advantages = normalized(batch.advantages) if cfg.normalize_advantage else batch.advantages
+
+def policy_terms(cfg: LearnerConfig, log_ratio: Tensor, advantages: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """PPO's clipped objective, negated, the KL from the policy that acted, and the share of clipped ratios.
+
+    log_ratio, advantages (..., B) to (...) each. Equation 7 of the PPO paper; only the first has a gradient.
+    """
+    ratio = log_ratio.exp()
+    advantages = normalized(advantages) if cfg.normalize_advantage else advantages
     clipped_ratio = ratio.clamp(1 - cfg.clip_coef, 1 + cfg.clip_coef)
     policy_loss = -torch.minimum(ratio * advantages, clipped_ratio * advantages).mean(-1)
-    value_loss = _value_loss(cfg.value_clip, values, batch)
-    entropy = -(log_pi.exp() * log_pi).sum(-2).mean(-1)
-    total = policy_loss + cfg.value_coef * value_loss - cfg.entropy_coef * entropy
-
     with torch.no_grad():
         kl = approximate_kl(log_ratio, ratio)
         clip_fraction = (ratio != clipped_ratio).float().mean(-1)
-    return total, (policy_loss.detach(), value_loss.detach(), entropy.detach(), kl, clip_fraction)
+    return policy_loss, kl, clip_fraction
+
+
+def entropies(log_pi: Tensor) -> Tensor:
+    """The entropy of each policy, (..., B) from log-probabilities (..., A, B)."""
+    return -(log_pi.exp() * log_pi).sum(-2)
 
 
 def normalized(advantages: Tensor) -> Tensor:
@@ -123,9 +135,13 @@ def normalized(advantages: Tensor) -> Tensor:
     return (advantages - mean) / (deviation + 1e-8)
 
 
-def _value_loss(clip: float | None, values: Tensor, batch: Samples) -> Tensor:
-    error = (values - batch.returns).square()
+def half_squared_error(clip: float | None, values: Tensor, before: Tensor, returns: Tensor) -> Tensor:
+    """The value loss of each sample, as in most implementations; with `clip` the larger of plain and clipped.
+
+    `before`: the values that the critic gave when the rollout arrived. All of one shape.
+    """
+    error = (values - returns).square()
     if clip is not None:
-        change = (values - batch.values).clamp(-clip, clip)
-        error = torch.maximum(error, (batch.values + change - batch.returns).square())
-    return 0.5 * error.mean(-1)
+        change = (values - before).clamp(-clip, clip)
+        error = torch.maximum(error, (before + change - returns).square())
+    return 0.5 * error

@@ -8,6 +8,7 @@ at once are several vectors (K, P): each shape below then has K in front, and no
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,19 +26,23 @@ def parameter_shapes(spec: WorldSpec, network: NetworkConfig) -> dict[str, tuple
     """Every parameter's name and shape, in the order of the flat vector."""
     actor = (spec.observation_size, *network.hidden, spec.actions)
     critic = (network.hidden[-1], 1) if network.share_trunk else (spec.observation_size, *network.hidden, 1)
+    return layer_shapes("actor", actor) | layer_shapes("critic", critic)
+
+
+def layer_shapes(part: str, sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """The parameters of one network, `sizes` being the numbers into its layers and out of the last one."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for part, sizes in (("actor", actor), ("critic", critic)):
-        for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
-            shapes[f"{part}.{layer}.weight"] = (inputs, outputs)
-            shapes[f"{part}.{layer}.bias"] = (outputs,)
+    for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
+        shapes[f"{part}.{layer}.weight"] = (inputs, outputs)
+        shapes[f"{part}.{layer}.bias"] = (outputs,)
     return shapes
 
 
 def initial_parameters(shapes: Shapes, seed: np.random.SeedSequence) -> Tensor:
     """Orthogonal weights (gain sqrt 2 in hidden layers, 0.01 in the actor's head, 1 in the critic's), biases zero."""
     rng = torch.Generator().manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
-    heads = {name.partition(".")[0]: name for name in shapes if name.endswith("weight")}  # the last layer of each part
-    gains = {head: {"actor": 0.01, "critic": 1.0}[part] for part, head in heads.items()}
+    heads = {name.partition(".")[0]: name for name in shapes if name.endswith("weight")}  # the last one of each part
+    gains = {heads[part]: gain for part, gain in (("actor", 0.01), ("critic", 1.0)) if part in heads}
     flat = torch.zeros(sum(math.prod(shape) for shape in shapes.values()))
     for name, weight in named(flat, shapes).items():
         if name.endswith("weight"):
@@ -75,28 +80,29 @@ class ActorCritic:
         return self._head(self._hidden(obs, trunk), critic[-1]).squeeze(-1)
 
     def _layers(self, flat: Tensor) -> tuple[list[Layer], list[Layer]]:
-        parts = list(named(flat, self.shapes).items())
-        layers = [(name, (weight, bias)) for (name, weight), (_, bias) in zip(parts[::2], parts[1::2], strict=True)]
-        return (
-            [layer for name, layer in layers if name.startswith("actor")],
-            [layer for name, layer in layers if name.startswith("critic")],
-        )
+        both = layers(flat, self.shapes)
+        critic_depth = sum(name.startswith("critic") for name in self.shapes) // 2
+        return both[:-critic_depth], both[-critic_depth:]
 
 
-class ActionValues:
-    """The actor's layers alone, over one flat vector (P,) or one of each of K learners (K, P): they value actions."""
+class Perceptron:
+    """One network over a flat vector (P,), or several over vectors (K, P)."""
 
-    def __init__(self, spec: WorldSpec, network: NetworkConfig) -> None:
-        every = parameter_shapes(spec, network)
-        self.shapes = {name: shape for name, shape in every.items() if name.startswith("actor")}
-        self.first_layers = ("actor.0",)
-        self._hidden, self._head = _ACTIVATIONS[network.activation]
+    def __init__(self, part: str, sizes: Sequence[int], activation: Literal["tanh", "relu"]) -> None:
+        self.shapes = layer_shapes(part, sizes)
+        self.size = sum(math.prod(shape) for shape in self.shapes.values())
+        self._hidden, self._head = _ACTIVATIONS[activation]
 
-    def __call__(self, flat: Tensor, obs: Tensor) -> Tensor:
-        """The values (..., B, A) of all actions for scaled observations (..., B, D)."""
-        parts = list(named(flat, self.shapes).values())
-        *hidden, head = zip(parts[::2], parts[1::2], strict=True)
-        return self._head(self._hidden(obs, hidden), head)
+    def __call__(self, flat: Tensor, x: Tensor) -> Tensor:
+        """The last layer's outputs (..., B, O) of inputs (..., B, I)."""
+        *hidden, head = layers(flat, self.shapes)
+        return self._head(self._hidden(x, hidden), head)
+
+
+def layers(flat: Tensor, shapes: Shapes) -> list[Layer]:
+    """The layers of a flat vector, or of several (K, P), in order, as views."""
+    parts = list(named(flat, shapes).values())
+    return list(zip(parts[::2], parts[1::2], strict=True))
 
 
 def _affine(b: Tensor, x: Tensor, w: Tensor) -> Tensor:

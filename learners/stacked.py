@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fleet.core.config import Config
 from fleet.core.spec import RolloutBatch, WorldSpec
-from learners.adam import Adam
+from learners.adam import Adams
 from learners.autograd import Samples, clipped_gradient
 from learners.diagnostics import STEP_FIGURES, explained_variance
 from learners.ippo import Ippo
@@ -147,40 +147,28 @@ class OnDevice(Ippo):
 
 
 class _Moving:
-    """What an update changes of several learners, on the device: parameters and Adam's moments, (K, P) each.
-
-    Adam as in adam.py, but that each learner has its own number of steps.
-    """
+    """What an update changes of several learners, on the device: parameters (K, P) and Adam's moments."""
 
     def __init__(self, members: Sequence[Ippo], device: torch.device) -> None:
         insides = [member.inside() for member in members]
         self.parameters = torch.stack([inside.parameters for inside in insides]).to(device)
-        self._m = torch.stack([inside.adam.m for inside in insides]).to(device)
-        self._v = torch.stack([inside.adam.v for inside in insides]).to(device)
-        self._adam: Adam = insides[0].adam
-        self._steps = np.array([inside.adam.steps for inside in insides])
+        adam = insides[0].adam
+        self._adams = Adams(
+            torch.stack([inside.adam.m for inside in insides]).to(device),
+            torch.stack([inside.adam.v for inside in insides]).to(device),
+            np.array([inside.adam.steps for inside in insides]),
+            *(adam.eps, adam.beta1, adam.beta2),
+        )
         self._rates = np.array([member.rate() for member in members])
 
     def step(self, gradient: Tensor, going: npt.NDArray[np.bool_]) -> None:
         """A step of the learners that are `going`, against `gradient` (K, P)."""
-        adam, state = self._adam, (self.parameters, self._m, self._v)
-        stay = None if going.all() else [part.clone() for part in state]
-        self._steps += going
-        done = np.maximum(self._steps, 1)
-        sizes = np.stack([np.sqrt(1 - adam.beta2**done), self._rates / (1 - adam.beta1**done)])
-        unbiased, rates = torch.from_numpy(sizes[:, :, None].astype(np.float32)).to(gradient.device)
-        self._m.lerp_(gradient, 1 - adam.beta1)
-        self._v.mul_(adam.beta2).addcmul_(gradient, gradient, value=1 - adam.beta2)
-        deviation = self._v.sqrt().div_(unbiased).add_(adam.eps)
-        self.parameters.addcdiv_(self._m * rates, deviation, value=-1.0)
-        if stay is not None:
-            moves = torch.from_numpy(going).to(gradient.device)[:, None]
-            for part, before in zip(state, stay, strict=True):
-                part.copy_(torch.where(moves, part, before))
+        self._adams.step(self.parameters, gradient, self._rates, going)
 
     def settle(self, members: Sequence[Ippo]) -> None:
         """Put it into the learners."""
-        rows = zip(self.parameters.cpu(), self._m.cpu(), self._v.cpu(), self._steps.tolist(), strict=True)
+        adams = self._adams
+        rows = zip(*(self.parameters.cpu(), adams.m.cpu(), adams.v.cpu(), adams.steps.tolist()), strict=True)
         for member, (parameters, m, v, steps) in zip(members, rows, strict=True):
             inside = member.inside()
             inside.parameters.copy_(parameters)

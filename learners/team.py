@@ -15,7 +15,7 @@ from fleet.core import seeds
 from fleet.core.config import NetworkConfig
 from fleet.core.spec import WorldSpec
 from learners.mixing import initial_mixer, make_mixer
-from learners.network import ActionValues, initial_parameters, named
+from learners.network import Perceptron, initial_parameters, named
 from learners.normalize import Normalizer
 from learners.replay import Transitions
 from learners.rollouts import owned
@@ -53,7 +53,7 @@ class Team:
         separate: bool,
     ) -> None:
         self.robots = tuple(robots)
-        self.network = ActionValues(spec, network)
+        self.network = Perceptron("actor", (spec.observation_size, *network.hidden, spec.actions), network.activation)
         self.separate = separate
         self._mixer = make_mixer(algorithm, len(robots), spec.observation_size)
         each = sum(prod(shape) for shape in self.network.shapes.values())

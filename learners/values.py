@@ -121,7 +121,7 @@ class Values:
         expect(theirs, ours)
         if self.team.separate:  # one scaling for all robots, as `weights` gives it
             theirs |= {name: theirs[name][0] for name in ("obs.mean", "obs.scale")}
-        self._take_networks(self._normalizer.adopt(theirs, self.team.network.first_layers))
+        self._take_networks(self._normalizer.adopt(theirs, ("actor.0",)))
         self.target.copy_(self.parameters)
 
     def _descend(self, tick: Tick | None) -> dict[str, float]:
