@@ -38,6 +38,7 @@ def prepare(config: Config) -> Config:
         credit=config.run.credit,
         world_bytes=estimate_bytes(world, floor),
         packed=config.packed,
+        **_memory(config, world.robots, size),
     )
     require_messages(config, size, itemsize)
     require_memory(figures, config.control.memory_limit_gb)
@@ -59,6 +60,15 @@ def settle(config: Config, floor: Floor | None = None) -> Config:
         raise BadInput(str(error)) from None
     resolve_plan(resolved)
     return resolved
+
+
+def _memory(config: Config, robots: int, observation: int) -> dict[str, int]:
+    """The `Figures` of a learner with a replay memory, without importing torch to count QMIX's parameters."""
+    if config.learner.algorithm not in ("vdn", "qmix"):
+        return {}
+    # its layers that read what all robots see have 64, 32, 64 and 32 units; another has 64 x 32 weights for each robot
+    mixer = robots * (192 * observation + 2048) if config.learner.algorithm == "qmix" else 0
+    return {"remembered": config.replay.capacity, "batch": config.replay.batch, "mixer": mixer}
 
 
 def _parameters(observation: int, network: NetworkConfig) -> int:
