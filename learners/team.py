@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
@@ -99,7 +100,7 @@ def batch_of(drawn: Transitions, normalizer: Normalizer) -> Batch:
         obs=seen(owned(drawn.obs.swapaxes(0, 1))),
         next_obs=seen(owned(drawn.next_obs.swapaxes(0, 1))),
         actions=owned(drawn.actions.T, torch.int64).unsqueeze(-1),
-        rewards=owned(drawn.rewards.sum(1) / drawn.present.sum(1)),
+        rewards=owned(drawn.rewards.sum(1, dtype=np.float64) / drawn.present.sum(1)),
         alive=owned(online & ~drawn.terminated.T),
         present=present,
     )

@@ -14,6 +14,9 @@ _ZYGOTE = 320 * _MIB  # torch, once, shared by all learners
 _SERVER = 220 * _MIB  # numpy, numba and the compiled kernels
 _LEARNER = 10 * _MIB  # what a fork of the warm zygote comes to own, before any data
 _SAMPLE_BYTES = 24  # action, log prob, reward, two end flags, value, advantage, return
+_REMEMBERED_BYTES = 7  # action, reward, end flag, whether it was there
+_SAVING_FACTOR = 5  # a memory, and its copies while a checkpoint is put together: taken, packed, joined and hashed
+_VALUE_MODELS = 8  # weights, target, gradient, Adam's moments, and the last three and the weights to fall back on
 _WORKING_FACTOR = 6  # activations and their gradients of one minibatch, against its inputs in f32
 
 
@@ -21,7 +24,8 @@ _WORKING_FACTOR = 6  # activations and their gradients of one minibatch, against
 class Figures:
     """What decides a run's memory. `groups`: robots of each learner; `world_bytes`: what the world says it needs.
 
-    `packed`: each robot of a learner has weights of its own.
+    `packed`: each robot of a learner has weights of its own. A learner with a memory remembers `remembered` steps,
+    takes `batch` of them at once, and has weights for each of its robots and `mixer` more.
     """
 
     groups: tuple[int, ...]
@@ -34,6 +38,9 @@ class Figures:
     credit: int
     world_bytes: int
     packed: bool = False
+    remembered: int = 0
+    batch: int = 0
+    mixer: int = 0
 
 
 def estimate_bytes(figures: Figures) -> int:
@@ -53,8 +60,8 @@ def require_memory(figures: Figures, limit_gb: float | None = None, free_bytes: 
     if needed > allowed:
         raise BadInput(
             f"this run would take about {needed / 1e9:.1f} GB ({len(figures.groups)} learners, {figures.worlds} worlds "
-            f"x {figures.rollout_steps} steps), more than {what}; lower world.worlds, learner.rollout_steps or "
-            "world.robots"
+            f"x {figures.rollout_steps} steps), more than {what}; lower world.worlds, learner.rollout_steps"
+            f"{', replay.capacity' if figures.remembered else ''} or world.robots"
         )
     return needed
 
@@ -71,6 +78,8 @@ def _server_bytes(figures: Figures) -> int:
 
 
 def _learner_bytes(figures: Figures, robots: int) -> int:
+    if figures.remembered:
+        return _remembering_bytes(figures, robots)
     samples = (1 if figures.packed else robots) * figures.worlds * figures.rollout_steps
     minibatch = min(figures.minibatch, samples)
     working = 4 * minibatch * figures.observation_size * _WORKING_FACTOR
@@ -79,3 +88,14 @@ def _learner_bytes(figures: Figures, robots: int) -> int:
     model = 4 * figures.parameters * 4 * models
     # one rollout being learned from and `credit` more waiting
     return _LEARNER + (1 + figures.credit) * _rollout_bytes(figures, robots) + working + model
+
+
+def _remembering_bytes(figures: Figures, robots: int) -> int:
+    """A learner with a memory, all its robots' steps side by side."""
+    step = robots * (figures.observation_size * figures.observation_bytes + _REMEMBERED_BYTES)
+    # two observations of each step, and what networks and mixer make of them
+    working = 4 * figures.batch * robots * figures.observation_size * 2 * _WORKING_FACTOR
+    model = 4 * _VALUE_MODELS * (robots * figures.parameters + figures.mixer)
+    # a rollout is laid out and what it overwrites kept, besides the one learned from and `credit` more waiting
+    rollouts = (3 + figures.credit) * _rollout_bytes(figures, robots)
+    return _LEARNER + _SAVING_FACTOR * figures.remembered * step + rollouts + working + model

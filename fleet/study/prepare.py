@@ -36,6 +36,7 @@ def prepare(config: Config) -> Config:
         credit=config.run.credit,
         world_bytes=known.bytes,
         packed=config.packed,
+        **_memory(config, world.robots, known.observation_size),
     )
     require_messages(resolved, known.observation_size, known.itemsize, known.actions)
     require_memory(figures, config.control.memory_limit_gb)
@@ -60,6 +61,15 @@ def _settled(config: Config, world: WorldConfig) -> Config:
         raise BadInput(str(error)) from None
     resolve_plan(resolved)
     return resolved
+
+
+def _memory(config: Config, robots: int, observation: int) -> dict[str, int]:
+    """The `Figures` of a learner with a replay memory, without importing torch to count QMIX's parameters."""
+    if not config.learner.by_values:
+        return {}
+    # its layers that read what all robots see have 64, 32, 64 and 32 units; another has 64 x 32 weights for each robot
+    mixer = robots * (192 * observation + 2048) if config.learner.algorithm == "qmix" else 0
+    return {"remembered": config.replay.capacity, "batch": config.replay.batch, "mixer": mixer}
 
 
 def _parameters(observation: int, actions: int, network: NetworkConfig) -> int:

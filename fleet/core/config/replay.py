@@ -15,7 +15,7 @@ class ReplayConfig(Table):
         ge=1_000,
         le=100_000_000,
         description="Steps remembered, the oldest forgotten first: each holds what all robots of the learner saw. They "
-        "are in every checkpoint of it (6.5 KB a step for 40 robots that see 157 bytes), so save those less often.",
+        "are in every checkpoint of it (4.3 KB a step for 40 robots that see 100 bytes), so save those less often.",
     )
     warmup: int = Field(2_000, ge=1, description="Steps remembered before learning begins.")
     batch: int = Field(256, ge=1, le=1_000_000, description="Steps per gradient step, drawn uniformly.")
