@@ -37,7 +37,7 @@ def prepare(config: Config) -> Config:
         world_bytes=known.bytes,
         packed=config.packed,
     )
-    require_messages(config, known.observation_size, known.itemsize, known.actions)
+    require_messages(resolved, known.observation_size, known.itemsize, known.actions)
     require_memory(figures, config.control.memory_limit_gb)
     check_wire(config.wire)
     return resolved
