@@ -5,6 +5,8 @@ import torch
 from fleet.core.config import Config
 from fleet.core.spec import WorldSpec
 from learners.ippo import Ippo
+from learners.joint import Joint
+from learners.mappo import Mappo
 from learners.packed import Packed, one_by_one
 from learners.protocol import Learner, LearnerError
 from learners.room import Room
@@ -20,6 +22,10 @@ def build_learner(config: Config, spec: WorldSpec, learner: int) -> Learner:
     torch.set_num_threads(1)
     device = config.learners.device
     _require(device)
+    if config.learner.algorithm == "mappo":
+        return Mappo(config, spec)
+    if config.learner.algorithm == "joint":
+        return Joint(config, spec)
     if config.packed:
         room = Room()
         members = {robot: Ippo(config, spec, robot, room) for robot in config.groups(spec.robots)[learner]}

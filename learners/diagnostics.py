@@ -8,11 +8,13 @@ from torch import Tensor
 from learners.protocol import F32
 
 STEP_FIGURES = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction", "grad_norm")
+CENTRAL_FIGURES = (*STEP_FIGURES, "critic_grad_norm")
+"""Of learners that clip the critic's gradient apart from the actors'."""
 
 
-def step_means(steps: Sequence[Sequence[float]]) -> dict[str, float]:
-    """The mean over an update's gradient steps of each of STEP_FIGURES."""
-    return dict(zip(STEP_FIGURES, np.mean(steps, axis=0).tolist(), strict=True))
+def step_means(steps: Sequence[Sequence[float]], names: Sequence[str] = STEP_FIGURES) -> dict[str, float]:
+    """The mean over an update's gradient steps of each of their figures."""
+    return dict(zip(names, np.mean(steps, axis=0).tolist(), strict=True))
 
 
 def mean_kl(steps: Sequence[Sequence[float]]) -> float:

@@ -4,12 +4,11 @@ Rollouts come from the environment server, weights go back to it; values are com
 when the rollout arrives. Several robots in one rollout (shared parameters) are simply more samples.
 """
 
-from collections.abc import Mapping, Sequence
-from math import ceil
+from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from fleet.core import seeds
@@ -17,9 +16,10 @@ from fleet.core.config import Config
 from fleet.core.spec import Array, RolloutBatch, WorldSpec
 from learners.adam import Adam
 from learners.descent import make_descent
-from learners.diagnostics import explained_variance, mean_kl, step_means
+from learners.diagnostics import explained_variance, step_means
 from learners.network import ActorCritic, initial_parameters, named
 from learners.normalize import Normalizer
+from learners.passes import passes
 from learners.protocol import F32, LearnerError, Meta, Tick, WrongWeights, expect
 from learners.returns import gae
 from learners.rollouts import check, owned
@@ -58,7 +58,8 @@ class Ippo:
         values, advantages, returns = self.targets(rollout)
         self._descent.begin(rollout, values, advantages, returns)
         rate = self.rate()
-        figures = step_means(self._descend(advantages.size, rate, tick))
+        steps = passes(self.settings, self.orders(), advantages.size, partial(self._descent.step, rate=rate), tick)
+        figures = step_means(steps)
         figures |= {
             "explained_variance": explained_variance(values[:, :-1], returns),
             "learning_rate": rate,
@@ -131,29 +132,9 @@ class Ippo:
         expect(theirs, ours)
         self._take_networks(self._normalizer.adopt(theirs, self._network.first_layers))
 
-    def _descend(self, size: int, rate: float, tick: Tick | None) -> list[Sequence[float]]:
-        """All gradient steps over `size` samples; stops after an epoch whose mean KL exceeds `target_kl`."""
-        orders = self.orders()
-        figures: list[Sequence[float]] = []
-        for _ in range(self.settings.epochs):
-            epoch = []
-            for rows in minibatches(orders.permutation(size), self.settings.minibatch):
-                epoch.append(self._descent.step(rows, rate))
-                if tick is not None:
-                    tick()
-            figures += epoch
-            if self.settings.target_kl is not None and mean_kl(epoch) > self.settings.target_kl:
-                break
-        return figures
-
     def _named_arrays(self) -> dict[str, F32]:
         return {name: part.numpy().copy() for name, part in named(self.parameters, self._network.shapes).items()}
 
     def _take_networks(self, arrays: Mapping[str, Array]) -> None:
         for name, part in named(self.parameters, self._network.shapes).items():
             part.copy_(owned(arrays[name]))
-
-
-def minibatches(order: npt.NDArray[np.int64], most: int) -> list[npt.NDArray[np.int64]]:
-    """`order` (n,) in as few equal parts as possible of at most `most` samples."""
-    return np.array_split(order, ceil(len(order) / most))

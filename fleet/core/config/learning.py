@@ -13,6 +13,9 @@ class NetworkConfig(Table):
     """Actor and critic of one learner."""
 
     hidden: tuple[int, ...] = Field((64, 64), min_length=1, max_length=4, description="Units of each hidden layer.")
+    critic_hidden: tuple[int, ...] | None = Field(
+        None, min_length=1, max_length=4, description="The same of a joint critic (mappo, joint). Unset: as `hidden`."
+    )
     activation: Literal["tanh", "relu"] = Field("tanh", description="Nonlinearity after each hidden layer.")
     share_trunk: bool = Field(False, description="One trunk for actor and critic instead of two separate networks.")
     observation_scaling: Literal["none", "range", "running"] = Field(
@@ -22,14 +25,14 @@ class NetworkConfig(Table):
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
-        for units in self.hidden:
+        for units in (*self.hidden, *(self.critic_hidden or ())):
             if not 1 <= units <= 4096:
                 raise ValueError(f"hidden layer of {units} units; allowed are 1 to 4096")
         return self
 
 
 class LearnerConfig(Table):
-    """IPPO's settings (Schulman et al. 2017; de Witt et al. 2020), in the paper's names."""
+    """PPO's settings (Schulman et al. 2017; de Witt et al. 2020; Yu et al. 2022), in the papers' names."""
 
     algorithm: Algorithm = Field(
         "ippo",
@@ -38,6 +41,19 @@ class LearnerConfig(Table):
     )
     actors: Literal["separate", "shared"] = Field(
         "separate", description="Of a centralized learner: whether each robot has weights of its own."
+    )
+    advantage: Literal["robot", "team"] = Field(
+        "robot",
+        description="Of mappo, the rewards a robot learns from: robot: its own; team: the mean of all robots'.",
+    )
+    value_norm: bool = Field(
+        True, description="Of mappo and joint: the critic learns returns centred and scaled. ippo's never does."
+    )
+    critic_learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Adam's step size of mappo's and joint's critic, whose inputs are many. Unset: learning_rate.",
     )
     rollout_steps: int = Field(128, ge=1, le=100_000, description="Steps per rollout (T).")
     epochs: int = Field(4, ge=1, le=100, description="Passes over each rollout.")

@@ -13,6 +13,8 @@ from fleet.core.config.wire import WireConfig
 from fleet.core.config.world import WorldConfig
 
 Groups = tuple[tuple[int, ...], ...]
+MOST_JOINT = 8
+"""Robots of a joint policy."""
 
 
 class Config(Table):
@@ -57,12 +59,17 @@ class Config(Table):
         """The robots of each learner process out of `robots`: element k is what learner k trains, in ascending order.
 
         Of packed learners the last process has what is left. Raises ValueError, naming the robot, if lists of robots
-        leave one out, repeat one or name one that isn't there.
+        leave one out, repeat one or name one that isn't there; also for more than MOST_JOINT robots of a joint policy.
         """
         if self.mapping == "per-robot":
             each = self.learners.per_process
             return tuple(tuple(range(first, min(first + each, robots))) for first in range(0, robots, each))
         if self.mapping in ("shared", "central"):
+            if self.learner.algorithm == "joint" and robots > MOST_JOINT:
+                raise ValueError(
+                    f'algorithm = "joint" with {robots} robots; allowed are 1 to {MOST_JOINT}: they choose one after '
+                    "the other, each from what all see, so that a step's cost grows with the square of their number"
+                )
             return (tuple(range(robots)),)
         assert not isinstance(self.mapping, str)
         return _checked(self.mapping, robots)
@@ -92,6 +99,14 @@ class Config(Table):
             raise ValueError('mapping = "central" with algorithm = "ippo"; allowed are "mappo", "vdn", "qmix", "joint"')
         if not self.central and algorithm != "ippo":
             raise ValueError(f'algorithm = "{algorithm}" learns for all robots at once; allowed is mapping = "central"')
+        if algorithm in ("mappo", "joint") and self.network.share_trunk:
+            raise ValueError(
+                f'network.share_trunk = true; allowed is false, since the critic of "{algorithm}" is a joint one'
+            )
+        if algorithm not in ("mappo", "joint") and self.network.critic_hidden is not None:
+            raise ValueError(f'network.critic_hidden is for a joint critic; algorithm = "{algorithm}" has none')
+        if algorithm == "joint" and self.learner.actors == "shared":
+            raise ValueError('learner.actors = "shared" with algorithm = "joint", which is one policy; leave it unset')
         if self.central and self.learners.device != "cpu":
             raise ValueError(f'learners.device = "{self.learners.device}"; a centralized learner is for "cpu"')
         return self
