@@ -1,96 +1,105 @@
-"""One policy over the joint action of few robots: each chooses once it knows what those before it have chosen.
+"""One policy over the joint action: the robots choose one after the other, each knowing what the earlier ones chose.
 
-pi(a | s) is the product over robots of pi_i(a_i | s, a_1 ... a_(i-1)). Each place in that order has a network, whose
-inputs are all robots' scaled observations side by side and, one-hot, the actions chosen so far.
+Robot i's network gets what all robots see and one-hot actions of robots 0 to i-1 (zeros for the others). A robot that
+sees nothing but zeros is offline, as the warehouse has it: nobody is told of its action, which nothing comes of.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from actors.choice import Actions
+from actors.choice import Actions, likeliest, sampled
 from actors.errors import ActorError
-from actors.stacked import StackedPolicy
+from actors.stacked import ACTIVATIONS, check_layers, layer_names
 from fleet.core.config import NetworkConfig
 from fleet.core.spec import Array, WorldSpec
 
 F32 = npt.NDArray[np.float32]
-Choose = Callable[[StackedPolicy, int, F32], tuple[Actions, F32]]
+Choose = Callable[[F32, int], Actions]
 
 
 class JointPolicy:
-    """N robots' joint policy. Without weights, every robot acts uniformly at random.
+    """N robots' joint policy, a network for each. Before it has weights, all act uniformly at random.
 
-    A robot that sees nothing but zeros is offline: what is drawn for it is told to nobody after it.
+    The joint action's log-probability is the sum of the robots'.
     """
 
     def __init__(self, spec: WorldSpec, network: NetworkConfig) -> None:
-        self._robots, self._size, self._actions = spec.robots, spec.observation_size, spec.actions
-        inputs = spec.robots * (spec.observation_size + spec.actions)
-        one = replace(spec, robots=1, observation_size=inputs, observation_dtype=np.dtype(np.float32))
-        self._places = [StackedPolicy(one, network) for _ in range(spec.robots)]
+        self._robots, self._choices = spec.robots, spec.actions
+        self._seen = spec.robots * spec.observation_size
+        sizes = (self._seen + spec.robots * spec.actions, *network.hidden, spec.actions)
+        self._weights = [np.zeros((spec.robots, *pair), np.float32) for pair in pairwise(sizes)]
+        self._biases = [np.zeros((spec.robots, size), np.float32) for size in sizes[1:]]
+        self._activate = ACTIVATIONS[network.activation]
 
     @property
     def names(self) -> frozenset[str]:
         """What a policy's arrays are called."""
-        return self._places[0].names
+        return layer_names(len(self._weights))
 
     def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
-        """Act with the weights that a learner published, all with a leading axis of places.
+        """Take the weights that the learner of all robots published; `obs.mean` and `obs.scale` are folded in.
 
-        `robots` are all there are. Raises ActorError as `check`, with nothing changed.
+        All have a leading axis of robots. Raises ActorError as `check`, with nothing changed.
         """
         self.check(weights, len(robots))
-        for place, policy in enumerate(self._places):
-            policy.load([0], self._of_place(weights, place))
+        for k, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
+            weight[...] = weights[f"actor.{k}.weight"]
+            bias[...] = weights[f"actor.{k}.bias"]
+        # (x - mean) * scale @ w + b = x @ (scale * w) + (b - mean @ (scale * w))
+        scale, mean = (weights[name].astype(np.float64).reshape(-1) for name in ("obs.scale", "obs.mean"))
+        scaled = scale[:, None] * weights["actor.0.weight"][:, : self._seen].astype(np.float64)
+        self._weights[0][:, : self._seen] = scaled
+        self._biases[0] -= mean @ scaled
 
     def check(self, weights: Mapping[str, Array], robots: int) -> None:
-        """Raise ActorError unless `weights` are for these networks, and `robots` all robots."""
+        """Raise ActorError unless `weights` are for this policy: the names, the shapes, all finite."""
         if robots != self._robots:
-            raise ActorError(f"a joint policy for {robots} robots; wanted all {self._robots}")
-        if weights.keys() != self.names:
-            raise ActorError(f"weights are named {sorted(weights)}; wanted {sorted(self.names)}")
-        seen = (self._robots, self._size)
-        for name, array in weights.items():
-            if array.shape[:1] != (self._robots,) or (name.startswith("obs.") and array.shape != seen):
-                wanted = seen if name.startswith("obs.") else (self._robots, "...")
-                raise ActorError(f"weights: {name} has shape {array.shape}; wanted {wanted}")
-        for place, policy in enumerate(self._places):
-            policy.check(self._of_place(weights, place), 1)
+            raise ActorError(f"a joint policy for {robots} robots; wanted one for all {self._robots}")
+        features = (self._robots, self._seen // self._robots)
+        wanted: dict[str, tuple[int, ...]] = {"obs.mean": features, "obs.scale": features}
+        for k, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
+            wanted |= {f"actor.{k}.weight": weight.shape, f"actor.{k}.bias": bias.shape}
+        check_layers(weights, wanted)
 
     def act(self, obs: Array, uniforms: npt.NDArray[np.floating]) -> tuple[Actions, F32]:
-        """Sample a joint action, uint8 (N, E), and its parts' log-probabilities, f32 (N, E); their sum is the joint's.
+        """See `Policy.act`; the log-probability of each action given the earlier robots'."""
+        log_probs = np.empty(uniforms.shape, np.float32)
 
-        obs (N, E, D) in any dtype, uniforms (N, E) in [0, 1).
-        """
-        return self._choose(obs, lambda policy, place, inputs: policy.act(inputs, uniforms[place : place + 1]))
+        def draw(logits: F32, robot: int) -> Actions:
+            drawn, log_probs[robot : robot + 1] = sampled(logits, uniforms[robot : robot + 1])
+            return drawn
+
+        return self._in_turn(obs, draw), log_probs
 
     def greedy(self, obs: Array) -> Actions:
-        """The likeliest action of each place, given the likeliest before it, uint8 (N, E), for obs (N, E, D)."""
-        nothing = np.zeros((1, obs.shape[1]), np.float32)
-        return self._choose(obs, lambda policy, _, inputs: (policy.greedy(inputs), nothing))[0]
+        """Each robot's likeliest action given the earlier ones', uint8 (N, E), for obs (N, E, D)."""
+        return self._in_turn(obs, lambda logits, _: likeliest(logits))
 
-    def _choose(self, obs: Array, choose: Choose) -> tuple[Actions, F32]:
-        """Actions and what `choose` says of them, (N, E) each, place after place."""
-        wanted = (self._robots, obs.shape[1], self._size)
+    def _in_turn(self, obs: Array, choose: Choose) -> Actions:
+        """Actions (N, E), `choose` giving one robot's (1, E) from its logits (1, E, A)."""
+        wanted = (self._robots, obs.shape[1], self._seen // self._robots)
         if obs.shape != wanted:
             raise ActorError(f"observations have shape {obs.shape}; wanted {wanted}")
-        worlds, seen = obs.shape[1], self._robots * self._size
-        inputs = np.zeros((1, worlds, seen + self._robots * self._actions), np.float32)
-        inputs[0, :, :seen] = obs.swapaxes(0, 1).reshape(worlds, seen)
-        actions, said = np.zeros((self._robots, worlds), np.uint8), np.zeros((self._robots, worlds), np.float32)
-        for place, policy in enumerate(self._places):
-            actions[place : place + 1], said[place : place + 1] = choose(policy, place, inputs)
-            told = np.flatnonzero(obs[place].any(axis=-1))
-            inputs[0, told, seen + place * self._actions + actions[place, told].astype(np.intp)] = 1.0
-        return actions, said
+        worlds = obs.shape[1]
+        inputs = np.zeros((worlds, self._weights[0].shape[1]), np.float32)
+        inputs[:, : self._seen] = obs.transpose(1, 0, 2).reshape(worlds, -1)
+        is_told = np.any(obs, axis=-1, keepdims=True)
+        actions = np.empty((self._robots, worlds), np.uint8)
+        for robot in range(self._robots):
+            actions[robot] = choose(self._logits(robot, inputs)[None], robot)[0]
+            inputs[np.arange(worlds), self._seen + robot * self._choices + actions[robot]] = is_told[robot, :, 0]
+        return actions
 
-    def _of_place(self, weights: Mapping[str, Array], place: int) -> dict[str, Array]:
-        """One place's arrays; what observations are scaled by is the same for all, and leaves actions as they are."""
-        known = self._robots * self._actions
-        return {name: array[place] for name, array in weights.items() if name.startswith("actor.")} | {
-            "obs.mean": np.append(weights["obs.mean"].reshape(-1), np.zeros(known, np.float32)),
-            "obs.scale": np.append(weights["obs.scale"].reshape(-1), np.ones(known, np.float32)),
-        }
+    def _logits(self, robot: int, inputs: F32) -> F32:
+        """One robot's, (E, A)."""
+        x = inputs
+        for weight, bias in zip(self._weights, self._biases, strict=True):
+            x = x @ weight[robot]
+            if weight is self._weights[-1]:
+                x += bias[robot]
+            else:
+                self._activate(x[None], bias[robot][None, None])
+        return x

@@ -16,7 +16,7 @@ from fleet.core.config import NetworkConfig
 from fleet.core.spec import Array, WorldSpec
 
 F32 = npt.NDArray[np.float32]
-_ACTIVATIONS: dict[str, Callable[[F32, F32], None]] = {"tanh": bias_tanh, "relu": bias_relu}
+ACTIVATIONS: dict[str, Callable[[F32, F32], None]] = {"tanh": bias_tanh, "relu": bias_relu}
 
 
 class StackedPolicy:
@@ -31,17 +31,14 @@ class StackedPolicy:
         self._robots = spec.robots
         self._weights = [np.zeros((spec.robots, *pair), np.float32) for pair in pairwise(sizes)]
         self._biases = [np.zeros((spec.robots, 1, size), np.float32) for size in sizes[1:]]
-        self._activate = _ACTIVATIONS[network.activation]
+        self._activate = ACTIVATIONS[network.activation]
         self._layers: list[F32] = []
         self._make_room(spec.worlds)
 
     @property
     def names(self) -> frozenset[str]:
         """What a policy's arrays are called."""
-        layers = range(len(self._weights))
-        return frozenset(
-            ["obs.mean", "obs.scale", *(f"actor.{k}.{part}" for k in layers for part in ("weight", "bias"))]
-        )
+        return layer_names(len(self._weights))
 
     def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
         """Give `robots` the weights a learner published (`Learner.weights`); `obs.mean` and `obs.scale` are folded in.
@@ -102,11 +99,22 @@ class StackedPolicy:
         wanted: dict[str, tuple[int, ...]] = {"obs.mean": features, "obs.scale": features}
         for k, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
             wanted |= {f"actor.{k}.weight": weight.shape[1:], f"actor.{k}.bias": bias.shape[2:]}
-        if weights.keys() != wanted.keys():
-            raise ActorError(f"weights are named {sorted(weights)}; wanted {sorted(wanted)}")
-        leading = (robots,) if weights["obs.mean"].ndim > 1 else ()
-        for name, shape in wanted.items():
-            if weights[name].shape != leading + shape:
-                raise ActorError(f"weights: {name} has shape {weights[name].shape}; wanted {leading + shape}")
-            if not np.isfinite(weights[name]).all():
-                raise ActorError(f"weights: {name} is not finite everywhere")
+        leading = (robots,) if "obs.mean" in weights and weights["obs.mean"].ndim > 1 else ()
+        check_layers(weights, {name: leading + shape for name, shape in wanted.items()})
+
+
+def layer_names(layers: int) -> frozenset[str]:
+    """What the arrays of policies with so many layers are called."""
+    parts = (f"actor.{k}.{part}" for k in range(layers) for part in ("weight", "bias"))
+    return frozenset(["obs.mean", "obs.scale", *parts])
+
+
+def check_layers(weights: Mapping[str, Array], wanted: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ActorError unless `weights` have the names and shapes `wanted` and are all finite."""
+    if weights.keys() != wanted.keys():
+        raise ActorError(f"weights are named {sorted(weights)}; wanted {sorted(wanted)}")
+    for name, shape in wanted.items():
+        if weights[name].shape != shape:
+            raise ActorError(f"weights: {name} has shape {weights[name].shape}; wanted {shape}")
+        if not np.isfinite(weights[name]).all():
+            raise ActorError(f"weights: {name} is not finite everywhere")

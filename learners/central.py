@@ -4,7 +4,8 @@ One file holds it all. K sets of actor weights are side by side, (K, P); where o
 arrays have no leading axis.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple, Self
@@ -26,6 +27,20 @@ from learners.protocol import F32, Meta, WrongWeights, expect
 from learners.rollouts import owned
 from learners.schedule import learning_rate
 from learners.value_norm import ValueNorm
+
+
+@contextmanager
+def flushing() -> Iterator[None]:
+    """Have numbers below the smallest normal f32 be zero meanwhile, in this thread.
+
+    The gradient through a saturated unit is such a number, and a product of many of them takes a hundred times as long.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
 
 _BLOCK = 512  # joint states valued at once
 

@@ -18,7 +18,7 @@ from fleet.core import seeds
 from fleet.core.config import Config
 from fleet.core.spec import Array, RolloutBatch, WorldSpec
 from learners.autograd import entropies, half_squared_error, policy_terms
-from learners.central import Learning, Rates, build_central
+from learners.central import Learning, Rates, build_central, flushing
 from learners.diagnostics import CENTRAL_FIGURES, explained_variance, step_means
 from learners.joint_state import JointStates, Rows
 from learners.passes import passes
@@ -61,7 +61,9 @@ class Joint:
         learning = Learning(torch.from_numpy(states.present), torch.empty(0, dtype=torch.int64))
         step = partial(self._step, states, samples, learning, rates)
         orders = seeds.generator(self._seed, "minibatch", 0, self.version)
-        figures = step_means(passes(self.settings, orders, advantages.size, step, tick), CENTRAL_FIGURES)
+        with flushing():
+            steps = passes(self.settings, orders, advantages.size, step, tick)
+        figures = step_means(steps, CENTRAL_FIGURES)
         figures |= {
             "explained_variance": explained_variance(values[:-1], returns),
             "learning_rate": rates.actor,
@@ -83,15 +85,16 @@ class Joint:
         outputs, final_outputs = (part[..., 0] for part in self.parts.outputs(states))
         mean, deviation = self._moments()
         values = outputs * deviation + mean
-        (advantages,), (returns,) = gae(
-            np.asarray(rollout.rewards, np.float32).mean(0, keepdims=True),
-            np.logical_and.reduce(rollout.terminated, 0, keepdims=True),
-            np.logical_or.reduce(rollout.truncated & ~rollout.terminated, 0, keepdims=True),
+        cfg = self.settings
+        targets = gae(
+            rollout.rewards.mean(0, dtype=np.float32, keepdims=True),
+            np.all(rollout.terminated, 0, keepdims=True),
+            np.any(rollout.truncated & ~rollout.terminated, 0, keepdims=True),
             values[None],
             final_outputs * deviation + mean,
-            self.settings.gamma,
-            self.settings.gae_lambda,
+            *(cfg.gamma, cfg.gae_lambda),
         )
+        advantages, returns = (part[0] for part in targets)
         self.parts.value_norm.take_in(0, returns)
         mean, deviation = self._moments()
         samples = Samples(

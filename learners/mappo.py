@@ -17,7 +17,7 @@ from fleet.core import seeds
 from fleet.core.config import Config
 from fleet.core.spec import Array, RolloutBatch, WorldSpec
 from learners.autograd import entropies, half_squared_error, policy_terms
-from learners.central import Learning, Rates, build_central
+from learners.central import Learning, Rates, build_central, flushing
 from learners.diagnostics import CENTRAL_FIGURES, explained_variance, step_means
 from learners.joint_state import JointStates, Rows
 from learners.passes import passes
@@ -64,7 +64,9 @@ class Mappo:
         rates = Rates.at(self.settings, self._horizon, self.version)
         step = partial(self._step, states, samples, self._learning(states), rates)
         orders = seeds.generator(self._seed, "minibatch", 0, self.version)
-        figures = step_means(passes(self.settings, orders, advantages[0].size, step, tick), CENTRAL_FIGURES)
+        with flushing():
+            steps = passes(self.settings, orders, advantages[0].size, step, tick)
+        figures = step_means(steps, CENTRAL_FIGURES)
         figures |= {
             "explained_variance": explained_variance(values[:, :-1], returns),
             "learning_rate": rates.actor,
@@ -132,7 +134,7 @@ class Mappo:
     def loss(
         self, leaves: tuple[Tensor, Tensor], scaled: Tensor, present: Rows, batch: Samples
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """What a gradient step descends: the sum of each actor's own loss, and the critic's; and its figures.
+        """What a gradient step descends, and its figures: the sum of each actor's own loss and of the critic's.
 
         scaled: states (B, N, D); present: the robots (R,) that the samples are of.
         """

@@ -1,4 +1,4 @@
-"""Value normalization (Yu et al. 2022, section 5.1): a critic learns centred and scaled returns.
+"""Value normalization (Yu et al. 2022, section 5.1): a critic learns returns centred and scaled by those so far.
 
 Rewards, and with them returns, differ by orders of magnitude between worlds and over training; the critic's step size
 then needs no tuning to them.

@@ -86,7 +86,7 @@ def test_seeds_differ_in_the_seed_alone_and_a_linear_step_size_ends_with_the_bud
     ("scheme", "task", "said"),
     [
         ("planner", "smoke", "no scheme 'planner'; there are independent, iql, shared, central"),
-        ("joint", "warehouse40", "40 robots; allowed are at most 8"),
+        ("joint", "warehouse40", "algorithm = .joint. with 40 robots; allowed are 1 to 8"),
         ("greedy", "rware-tiny-4ag", 'scheme greedy on rware-tiny-4ag: planners follow orders, and dispatch = "off"'),
         ("independent", "nowhere", "no config 'nowhere'"),
     ],

@@ -69,8 +69,8 @@ class Config(Table):
         if self.mapping in ("shared", "central"):
             if self.learner.algorithm == "joint" and robots > MOST_JOINT:
                 raise ValueError(
-                    f'algorithm = "joint" with {robots} robots; allowed are 1 to {MOST_JOINT}: they are asked one '
-                    "after the other, each with all that all see: a step's cost grows with the square of their number"
+                    f'algorithm = "joint" with {robots} robots; allowed are 1 to {MOST_JOINT}: they choose one after '
+                    "the other, each from what all see, so that a step's cost grows with the square of their number"
                 )
             return (tuple(range(robots)),)
         assert not isinstance(self.mapping, str)
@@ -109,7 +109,7 @@ class Config(Table):
             raise ValueError(f'algorithm = "{algorithm}" learns for all robots at once; allowed is mapping = "central"')
         if algorithm in ("mappo", "joint") and self.network.share_trunk:
             raise ValueError(
-                f'network.share_trunk = true; allowed is false: the critic of "{algorithm}" sees all robots'
+                f'network.share_trunk = true; allowed is false, since the critic of "{algorithm}" is a joint one'
             )
         if algorithm not in ("mappo", "joint") and self.network.critic_hidden is not None:
             raise ValueError(f'network.critic_hidden is for a joint critic; algorithm = "{algorithm}" has none')

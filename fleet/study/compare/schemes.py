@@ -13,10 +13,9 @@ from typing import Any
 from env_server.worlds import make_world
 from fleet.core.config import Config
 from fleet.core.config.load import Override, load_config, placing_faults
+from fleet.core.config.root import MOST_JOINT
 from fleet.core.errors import BadInput
 from fleet.study.prepare import prepare
-
-MOST_JOINT = 8
 
 
 @dataclass(frozen=True)
@@ -90,18 +89,12 @@ def task_config(task: str, scheme: Scheme, extra: Sequence[str] = (), tuned: Seq
     config = load_config(task, overrides)
     with placing_faults(task, config, overrides):
         config = prepare(config)
-    check_fits(task, scheme, config)
+    _check_fits(task, scheme, config)
     return config
 
 
-def check_fits(task: str, scheme: Scheme, config: Config) -> None:
-    """Raise BadInput if the task can't be had under the scheme."""
-    assert config.world.robots is not None
-    if scheme.most_robots is not None and config.world.robots > scheme.most_robots:
-        raise BadInput(
-            f"scheme {scheme.name} on {task}: {config.world.robots} robots; allowed are at most {scheme.most_robots}, "
-            "since each acts only once it knows what those before it do"
-        )
+def _check_fits(task: str, scheme: Scheme, config: Config) -> None:
+    """Raise BadInput if a scheme that plans is to be had on a task that hands out no orders."""
     if scheme.plans:
         try:
             world = make_world(config.world.model_copy(update={"worlds": 1}))
