@@ -247,7 +247,7 @@ def test_nothing_is_begun_if_any_of_it_cant_be(asked: Asked, said: str, tmp_path
 def test_the_shipped_plan_has_the_three_faults_that_the_table_is_of() -> None:
     from fleet.core.config.load import load_plan
 
-    kinds = [fault.kind for fault in load_plan("compare").fault]
+    kinds = [fault.kind for fault in load_plan(Path("configs/comparison/faults.toml")).fault]
     assert kinds == ["offline", "kill", "cut"]
     assert all(kind in KINDS for kind in kinds)
 
