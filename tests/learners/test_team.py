@@ -120,6 +120,14 @@ def test_error_and_gradient_are_those_of_each_step_alone(spec, drawn, normalizer
 
 
 @pytest.mark.parametrize("algorithm", ["vdn", "qmix"])
+def test_once_all_online_have_terminated_nothing_is_to_come(spec, drawn, normalizer, algorithm):
+    """Not even what QMIX's mixer makes of the state alone."""
+    team, parameters, target = team_of(spec, algorithm)
+    batch = batch_of(drawn._replace(terminated=drawn.present), normalizer)
+    np.testing.assert_array_equal(goals(team, parameters, target, batch, GAMMA, double=True), batch.rewards)
+
+
+@pytest.mark.parametrize("algorithm", ["vdn", "qmix"])
 def test_no_joint_value_falls_when_a_robots_value_rises(algorithm):
     mixer, rng = make_mixer(algorithm, 4, 6), torch.Generator().manual_seed(2)
     for seed in range(20):

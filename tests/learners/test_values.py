@@ -95,6 +95,13 @@ def test_the_targets_weights_are_copied_every_so_many_gradient_steps(learn, make
     assert targets[3].equal(parameters[3])  # after step 12
 
 
+def test_each_update_draws_other_steps(learn, make_rollout):
+    first, later = learn(), learn()
+    later.version = 7
+    losses = [one.update(make_rollout(0, ROBOTS))["td_loss"] for one in (first, later)]
+    assert losses[0] != losses[1]
+
+
 def test_exploration_falls_linearly_and_then_stays():
     assert [exploration(0.9, 0.1, 4, version) for version in (0, 1, 4, 9)] == pytest.approx([0.9, 0.7, 0.1, 0.1])
 
