@@ -5,18 +5,20 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from actors.view import NOTHING
+from actors.view import NOTHING, Flags
+from actors.ways import neighbours_of
 
 I32 = npt.NDArray[np.int32]
 
 
-def ways_out(neighbours: I32) -> I32:
+def ways_out(blocked: Flags) -> I32:
     """For each cell in a dead end the nearest one that is in none, NOTHING for all others; int32 (cells,).
 
-    A dead end is what is left over when cells with one way in are taken off the floor again and again. `neighbours`
-    int32 (cells, 4) is the cell on each side, NOTHING where nobody can go. On a floor without any circle there is no
-    cell to go to.
+    Dead ends are the cells that go when those with one way in are taken off the floor, bool `blocked` (height, width),
+    again and again. On a floor without any circle there is no cell to go to.
     """
+    neighbours = neighbours_of(blocked)
+    neighbours[blocked.reshape(-1)] = NOTHING  # nobody stands there who could leave
     degree = (neighbours != NOTHING).sum(axis=1)
     opens_to = np.full(len(neighbours), NOTHING, np.int32)  # the one way out of each cell taken off
     taken = degree == 0

@@ -30,7 +30,7 @@ class Pibt:
 
     def __init__(self, floor: FloorView, robots: int, copies: int, *, against: int = AGAINST) -> None:
         self._scenes = Scenes(floor, robots, against)
-        self._ways_out = ways_out(self._scenes.road.neighbours)
+        self._ways_out = ways_out(floor.blocked)
         self._seniority = Seniority(robots, copies)
         self._reserved = make_reserved(robots, floor.blocked.size)
         self._refusals = np.zeros((copies, robots), np.int64)
