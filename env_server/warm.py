@@ -17,17 +17,22 @@ def warm() -> None:
     """Step one small world of each kind that is compiled apart, with and without dispatch, under a fresh policy."""
     for layout in (LAYOUT, WIDE):
         for dispatch in ("off", "nearest"):
-            table = {"layout": layout, "robots": 1, "worlds": 1, "dispatch": dispatch, "request_queue": None}
-            world = make_world(WorldConfig.model_validate(table))
-            spec = world.spec
-            out = np.zeros((spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype)
-            world.reset(1, out)
-            actions, _ = StackedPolicy(spec, NetworkConfig()).act(out, np.zeros((spec.robots, spec.worlds), np.float32))
-            world.step(actions, out)
-            world.set_state(world.state())
-            world.set_body(0, "towed")
-            world.set_body(0, "online")
-            world.observe(out)
+            _step({"layout": layout, "robots": 1, "dispatch": dispatch})
+    for pairs in (1, 128):  # as narrow and as wide
+        _step({"kind": "handoff", "handoff": {"pairs": pairs, "lane": 1}})
+
+
+def _step(table: dict[str, object]) -> None:
+    world = make_world(WorldConfig.model_validate(table | {"worlds": 1}))
+    spec = world.spec
+    out = np.zeros((spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype)
+    world.reset(1, out)
+    actions, _ = StackedPolicy(spec, NetworkConfig()).act(out, np.zeros((spec.robots, spec.worlds), np.float32))
+    world.step(actions, out)
+    world.set_state(world.state())
+    world.set_body(0, "towed")
+    world.set_body(0, "online")
+    world.observe(out)
 
 
 if __name__ == "__main__":

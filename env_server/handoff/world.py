@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.view import FloorView, TrafficView
-from env_server.arguments import BODIES, body_number, check_actions, flat_rows
+from env_server.arguments import BODIES, LastSeen, body_number, check_actions, flat_rows
 from env_server.errors import SetupError
 from env_server.handoff.build import make_pairs
 from env_server.handoff.compiled import entry_point
@@ -54,7 +54,8 @@ class Handoff:
             truncated=np.zeros(shape, np.bool_),
             final_obs=np.zeros((*shape, spec.observation_size), spec.observation_dtype),
         )
-        self._final = self._window(self._step.final_obs)
+        self._window = LastSeen(self._look_at)
+        self._final = self._look_at(self._step.final_obs)
         self._enter: Callable[..., None] | None = None  # the kernel for this world's types, once it was needed
 
     @property
@@ -150,7 +151,7 @@ class Handoff:
         """One copy as an image, uint8 (height, width, 3)."""
         return draw(self.floor, self._state, self._pairs, copy)
 
-    def _window(self, out: Array) -> Window:
+    def _look_at(self, out: Array) -> Window:
         """`out` as the kernel writes it. Raises WorldError as `flat_rows`."""
         rows = flat_rows(out, self._spec)
         flat = cast(Rows, rows.flat)

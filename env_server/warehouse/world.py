@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.view import FloorView, TrafficView
-from env_server.arguments import BODIES, body_number, check_actions, flat_rows
+from env_server.arguments import BODIES, LastSeen, body_number, check_actions, flat_rows
 from env_server.errors import WorldError
 from env_server.protocol import Body, Step
 from env_server.warehouse.bodies import set_body
@@ -56,7 +56,7 @@ class Warehouse:
             truncated=np.zeros(shape, np.bool_),
             final_obs=np.zeros((*shape, size), dtype),
         )
-        self._seen: tuple[Array, Window] | None = None
+        self._window = LastSeen(self._look_at)
         self._final = self._look_at(self._step.final_obs)
         self._enter: Callable[..., None] | None = None  # the kernel for this world's types, once it was needed
 
@@ -154,12 +154,6 @@ class Warehouse:
     def render(self, copy: int = 0) -> npt.NDArray[np.uint8]:
         """One copy as an image, uint8 (height, width, 3)."""
         return draw(self.floor, self._state, copy)
-
-    def _window(self, out: Array) -> Window:
-        """`out` as the kernel writes it; the last one is kept, as a close look costs as much as stepping 100 robots."""
-        if self._seen is None or self._seen[0] is not out or not out.flags.writeable:
-            self._seen = out, self._look_at(out)
-        return self._seen[1]
 
     def _look_at(self, out: Array) -> Window:
         """`out` as the kernel writes it. Raises WorldError as `flat_rows`."""

@@ -101,6 +101,7 @@ def test_tasks_lists_presets_and_shipped_configs(capsys):
     out = capsys.readouterr().out
     assert "rware-large-19ag-hard" in out
     assert "warehouse40" in out
+    assert 'kind = "handoff"' in out
 
 
 @pytest.mark.parametrize("command", ["run", "config"])

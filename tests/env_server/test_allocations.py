@@ -5,15 +5,22 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from env_server.warehouse.world import Warehouse
+from env_server.worlds import make_world
 from fleet.core.config.world import WorldConfig
 
 GRID = {"shelf_columns": 3, "shelf_rows": 2, "column_height": 8, "robots": 30, "worlds": 64, "max_steps": 20}
 
 
-@pytest.mark.parametrize("dispatch", ["off", "nearest"])
-def test_a_step_allocates_nothing_and_gives_the_same_arrays_again(dispatch) -> None:
-    world = Warehouse(WorldConfig.model_validate(GRID | {"dispatch": dispatch, "request_queue": 20}))
+@pytest.mark.parametrize(
+    "table",
+    [
+        GRID | {"dispatch": "off", "request_queue": 20},
+        GRID | {"dispatch": "nearest", "request_queue": 20},
+        {"kind": "handoff", "handoff": {"pairs": 15}, "worlds": 64, "max_steps": 20},
+    ],
+)
+def test_a_step_allocates_nothing_and_gives_the_same_arrays_again(table) -> None:
+    world = make_world(WorldConfig.model_validate(table))
     spec = world.spec
     obs = np.zeros((spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype)
     actions = np.random.default_rng(1).integers(0, 5, (60, spec.robots, spec.worlds), dtype=np.uint8)
