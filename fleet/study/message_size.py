@@ -21,7 +21,7 @@ def require_messages(config: Config, observation: int, itemsize: int) -> None:
     robots = max(map(len, config.groups(config.world.robots)))
     messages = (
         ("rollout", robots * rollout_bytes(config, observation, itemsize), MAX_MESSAGE),
-        ("policy", (robots if config.own_weights else 1) * policy_bytes(config, observation), MAX_POLICY),
+        ("policy", policies(config, robots) * policy_bytes(config, observation), MAX_POLICY),
     )
     for what, size, most in messages:
         if size + MAX_HEADER > most:
@@ -41,7 +41,18 @@ def rollout_bytes(config: Config, observation: int, itemsize: int) -> int:
     return config.world.worlds * (seen * observation * itemsize + steps * _STEP_BYTES)
 
 
+def policies(config: Config, robots: int) -> int:
+    """Sets of actor weights in the policy of a learner of so many robots."""
+    return robots if config.own_weights or config.learner.algorithm == "joint" else 1
+
+
 def policy_bytes(config: Config, observation: int) -> int:
     """The arrays of one policy: the actor, and how it scales what it sees."""
-    sizes = (observation, *config.network.hidden, ACTIONS)
+    sizes = (actor_inputs(config, observation), *config.network.hidden, ACTIONS)
     return 4 * (2 * observation + sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes)))
+
+
+def actor_inputs(config: Config, observation: int) -> int:
+    """Numbers that an actor gets: what its robot sees, or of a joint policy what all see and one-hot actions."""
+    assert config.world.robots is not None
+    return config.world.robots * (observation + ACTIONS) if config.learner.algorithm == "joint" else observation

@@ -3,6 +3,7 @@
 From a loaded Config to a resolved one (nothing left unset that the floor decides), or BadInput.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from env_server.warehouse.floor import Floor
@@ -12,7 +13,7 @@ from fleet.core.endpoints import check_wire
 from fleet.core.errors import BadInput
 from fleet.core.faults.resolve import resolve as resolve_plan
 from fleet.study.memory import Figures, require_memory
-from fleet.study.message_size import ACTIONS, require_messages
+from fleet.study.message_size import ACTIONS, actor_inputs, policies, require_messages
 
 
 def prepare(config: Config) -> Config:
@@ -34,12 +35,13 @@ def prepare(config: Config) -> Config:
         minibatch=config.learner.minibatch,
         observation_size=size,
         observation_bytes=itemsize,
-        parameters=_parameters(size, config.network),
+        parameters=_central_parameters(size, resolved) if config.central else _parameters(size, config.network),
         credit=config.run.credit,
         world_bytes=estimate_bytes(world, floor),
         packed=config.packed,
+        central=world.robots * actor_inputs(resolved, size) if config.central else 0,
     )
-    require_messages(config, size, itemsize)
+    require_messages(resolved, size, itemsize)
     require_memory(figures, config.control.memory_limit_gb)
     check_wire(config.wire)
     return resolved
@@ -66,3 +68,16 @@ def _parameters(observation: int, network: NetworkConfig) -> int:
     trunk = sum(inputs * outputs + outputs for inputs, outputs in pairwise((observation, *network.hidden)))
     heads = (network.hidden[-1] + 1) * (ACTIONS + 1)
     return (trunk if network.share_trunk else 2 * trunk) + heads
+
+
+def _central_parameters(observation: int, config: Config) -> int:
+    """Those of all actors and of a joint critic with an output for each robot."""
+    robots, network = config.world.robots, config.network
+    assert robots is not None
+    actor = (actor_inputs(config, observation), *network.hidden, ACTIONS)
+    critic = (robots * observation, *(network.critic_hidden or network.hidden), robots)
+    return policies(config, robots) * _weights(actor) + _weights(critic)
+
+
+def _weights(sizes: Sequence[int]) -> int:
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
