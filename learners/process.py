@@ -71,6 +71,8 @@ class LearnerProcess:
         self._poller.register(self._pulse.wakeup_fd, zmq.POLLIN)
         self._gate = open_gate(start, config)
         self._waiting: deque[Rollout] = deque()
+        self._published = monotonic()
+        self._waited = 0.0
         self._stopping = self._unsaved = False
 
     def run(self) -> None:
@@ -87,7 +89,7 @@ class LearnerProcess:
             while not self._stopping:
                 for message in self._listen():
                     if isinstance(message, Rollout):
-                        self._waiting.append(message)
+                        self._take(message)
                     elif isinstance(message, Welcome):
                         self._answer(learner, message)
                 if self._waiting and (self._gate is None or self._gate.enter()):
@@ -117,9 +119,17 @@ class LearnerProcess:
         elif answer is Answer.REPEAT:
             self._data.send(self._answering.again(learner.weights(), monotonic()))
 
+    def _take(self, rollout: Rollout) -> None:
+        """Have it wait its turn. One that came while nothing else was in hand is what the learner waited for."""
+        if not self._waiting:
+            self._waited = monotonic() - self._published
+        self._waiting.append(rollout)
+
     def _learn(self, learner: Learner, rollout: Rollout) -> None:
+        diagnostics = {"waited_s": self._waited}
+        self._waited = 0.0
         self._sabotage.at_rollout(rollout.round, monotonic())
-        diagnostics = learner.update(rollout.batch, self._sabotage.ticker(self._pulse.tick))
+        diagnostics |= learner.update(rollout.batch, self._sabotage.ticker(self._pulse.tick))
         if self._gate is not None:
             self._gate.leave()
         self._save(learner, rollout.round + 1)
@@ -145,6 +155,7 @@ class LearnerProcess:
     def _publish(self, learner: Learner, rollouts: tuple[int, ...], diagnostics: dict[str, float]) -> None:
         weights = learner.weights()
         self._data.send(self._answering.policy(learner.version, rollouts, weights, diagnostics, monotonic()))
+        self._published = monotonic()
 
     def _listen(self) -> list[Message]:
         """What the server sent, once something has come; nothing once a stop has, since nobody waits for an answer.

@@ -24,8 +24,9 @@ _WORKING_FACTOR = 6  # activations and their gradients of one minibatch, against
 class Figures:
     """What decides a run's memory. `groups`: robots of each learner; `world_bytes`: what the world says it needs.
 
-    `packed`: each robot of a learner has weights of its own. A learner with a memory remembers `remembered` steps,
-    takes `batch` of them at once, and has weights for each of its robots and `mixer` more.
+    `packed`: each robot of a learner has weights of its own. `central`: numbers in a sample of a centralized learner,
+    which is of all robots at once, as are then `parameters`; 0 without one. A learner with a memory remembers
+    `remembered` steps, takes `batch` of them at once, and has weights for each of its robots and `mixer` more.
     """
 
     groups: tuple[int, ...]
@@ -41,6 +42,7 @@ class Figures:
     remembered: int = 0
     batch: int = 0
     mixer: int = 0
+    central: int = 0
 
 
 def estimate_bytes(figures: Figures) -> int:
@@ -74,20 +76,23 @@ def _rollout_bytes(figures: Figures, robots: int) -> int:
 def _server_bytes(figures: Figures) -> int:
     robots = sum(figures.groups)
     rounds = 1 + figures.credit  # the one being collected, and copies on their way
-    return _SERVER + figures.world_bytes + rounds * _rollout_bytes(figures, robots) + 4 * figures.parameters * robots
+    parameters = figures.parameters * (1 if figures.central else robots)
+    return _SERVER + figures.world_bytes + rounds * _rollout_bytes(figures, robots) + 4 * parameters
 
 
 def _learner_bytes(figures: Figures, robots: int) -> int:
     if figures.remembered:
         return _remembering_bytes(figures, robots)
-    samples = (1 if figures.packed else robots) * figures.worlds * figures.rollout_steps
+    is_one_each = figures.packed or figures.central
+    samples = (1 if is_one_each else robots) * figures.worlds * figures.rollout_steps
     minibatch = min(figures.minibatch, samples)
-    working = 4 * minibatch * figures.observation_size * _WORKING_FACTOR
+    working = 4 * minibatch * (figures.central or figures.observation_size) * _WORKING_FACTOR
     # weights, gradients and Adam's two moments, f32; a pack keeps copies of all while it updates one after another
     models = 2 * robots if figures.packed else 1
     model = 4 * figures.parameters * 4 * models
-    # one rollout being learned from and `credit` more waiting
-    return _LEARNER + (1 + figures.credit) * _rollout_bytes(figures, robots) + working + model
+    # one rollout being learned from and `credit` more waiting; a centralized learner has one more, side by side
+    rollouts = (2 if figures.central else 1) + figures.credit
+    return _LEARNER + rollouts * _rollout_bytes(figures, robots) + working + model
 
 
 def _remembering_bytes(figures: Figures, robots: int) -> int:

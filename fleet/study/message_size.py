@@ -20,7 +20,7 @@ def require_messages(config: Config, observation: int, itemsize: int, actions: i
     robots = max(map(len, config.groups(config.world.robots)))
     messages = (
         ("rollout", robots * rollout_bytes(config, observation, itemsize), MAX_MESSAGE),
-        ("policy", (robots if config.own_weights else 1) * policy_bytes(config, observation, actions), MAX_POLICY),
+        ("policy", policies(config, robots) * policy_bytes(config, observation, actions), MAX_POLICY),
     )
     for what, size, most in messages:
         if size + MAX_HEADER > most:
@@ -40,7 +40,18 @@ def rollout_bytes(config: Config, observation: int, itemsize: int) -> int:
     return config.world.worlds * (seen * observation * itemsize + steps * _STEP_BYTES)
 
 
+def policies(config: Config, robots: int) -> int:
+    """Sets of actor weights in the policy of a learner of so many robots."""
+    return robots if config.own_weights or config.learner.algorithm == "joint" else 1
+
+
 def policy_bytes(config: Config, observation: int, actions: int) -> int:
     """The arrays of one policy: the actor, and how it scales what it sees."""
-    sizes = (observation, *config.network.hidden, actions)
+    sizes = (actor_inputs(config, observation, actions), *config.network.hidden, actions)
     return 4 * (2 * observation + sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes)))
+
+
+def actor_inputs(config: Config, observation: int, actions: int) -> int:
+    """Numbers that an actor gets: what its robot sees, or of a joint policy what all see and one-hot actions."""
+    assert config.world.robots is not None
+    return config.world.robots * (observation + actions) if config.learner.algorithm == "joint" else observation

@@ -27,6 +27,12 @@ from fleet.core.start import Origin
 
 _NETWORK = ("network.hidden", "network.activation", "network.share_trunk")
 
+_CENTRAL = (
+    *("mapping", "learner.algorithm", "learner.actors", "learner.advantage", "world.robots"),
+    *("network.critic_hidden", "network.observation_scaling"),
+)
+"""What centralized learners have in common when one starts from another; and what `_NETWORK` has."""
+
 
 class Teacher(NamedTuple):
     """A policy of another run: all of a checkpoint's `file`, or of packed learners' what is in that `place` of it."""
@@ -62,13 +68,16 @@ def from_other_run(source: Path, config: Config) -> Beginning:
     """Each robot starts from the policies in the newest snapshot of the run in `source`.
 
     A robot takes over from the same robot there, counted round where that fleet is smaller; robots that share weights
-    from their first one's. Raises BadInput if there is no snapshot, or if its networks aren't of this run's shape.
+    from their first one's. A centralized learner takes over all of another such. Raises BadInput if there is no
+    snapshot, or if its networks aren't of this run's shape.
     """
     directory = RunDirectory.open(source)
     snapshot = newest_snapshot(directory)
     theirs = load_config(directory.config)
     assert theirs.world.robots is not None
     assert config.world.robots is not None
+    if config.central or theirs.central:
+        return _from_central(snapshot.folder / learner_file(0), theirs, config)
     known = {
         robot: Teacher(snapshot.folder / learner_file(learner), place if theirs.packed else None)
         for learner, robots in enumerate(theirs.groups(theirs.world.robots))
@@ -86,6 +95,20 @@ def from_other_run(source: Path, config: Config) -> Beginning:
     if config.packed or theirs.packed:
         return Beginning(teachers=teachers)
     return Beginning({learner: ("init", str(teacher.file)) for learner, (teacher,) in teachers.items()})
+
+
+def _from_central(file: Path, theirs: Config, ours: Config) -> Beginning:
+    """The beginning of a centralized learner from the one that left `file`. Raises BadInput unless it is alike."""
+    for item in differences(theirs, ours):
+        if item.key in _CENTRAL:
+            raise BadInput(
+                f"{file}: its {item.key} is {item.saved}, this run's {item.wanted}; allowed is only the same where one "
+                "is centralized, since such a learner is taken over whole"
+            )
+    if not file.exists():
+        raise CheckpointError(f"{file}: missing; learner 0 has no policy to start from")
+    _check_networks(file, theirs, ours)
+    return Beginning({0: ("init", str(file))})
 
 
 def hand_over(beginning: Beginning, config: Config, directory: RunDirectory) -> Beginning:
@@ -129,7 +152,7 @@ def _check_networks(file: Path, theirs: Config, ours: Config) -> None:
             f'{file}: its network.observation_scaling is "{scaling}", so it has no running statistics to start from; '
             'allowed here are "none" and "range"'
         )
-    seen = load_arrays(file)[0]["actor.0.weight"].shape[-2]
+    seen = load_arrays(file)[0]["obs.mean"].shape[-1]
     wanted = survey(ours.world).observation_size
     if seen != wanted:
         raise BadInput(

@@ -3,15 +3,17 @@
 From a loaded Config to a resolved one (nothing left unset that the floor decides), or BadInput.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
+from env_server.kinds import Survey
 from env_server.worlds import resolve, survey
 from fleet.core.config import Config, NetworkConfig, WorldConfig
 from fleet.core.endpoints import check_wire
 from fleet.core.errors import BadInput
 from fleet.core.faults.resolve import resolve as resolve_plan
 from fleet.study.memory import Figures, require_memory
-from fleet.study.message_size import require_messages
+from fleet.study.message_size import actor_inputs, policies, require_messages
 
 
 def prepare(config: Config) -> Config:
@@ -32,11 +34,10 @@ def prepare(config: Config) -> Config:
         minibatch=config.learner.minibatch,
         observation_size=known.observation_size,
         observation_bytes=known.itemsize,
-        parameters=_parameters(known.observation_size, known.actions, config.network),
         credit=config.run.credit,
         world_bytes=known.bytes,
         packed=config.packed,
-        **_memory(config, world.robots, known.observation_size),
+        **_learning(resolved, known),
     )
     require_messages(resolved, known.observation_size, known.itemsize, known.actions)
     require_memory(figures, config.control.memory_limit_gb)
@@ -63,17 +64,36 @@ def _settled(config: Config, world: WorldConfig) -> Config:
     return resolved
 
 
-def _memory(config: Config, robots: int, observation: int) -> dict[str, int]:
-    """The `Figures` of a learner with a replay memory, without importing torch to count QMIX's parameters."""
-    if not config.learner.by_values:
-        return {}
-    # its layers that read what all robots see have 64, 32, 64 and 32 units; another has 64 x 32 weights for each robot
-    mixer = robots * (192 * observation + 2048) if config.learner.algorithm == "qmix" else 0
-    return {"remembered": config.replay.capacity, "batch": config.replay.batch, "mixer": mixer}
+def _learning(config: Config, known: Survey) -> dict[str, int]:
+    """The `Figures` of what learners are made of, without importing torch into the supervisor to count it."""
+    robots, seen = config.world.robots, known.observation_size
+    assert robots is not None
+    if config.learner.by_values:
+        # layers that read what all robots see have 64, 32, 64 and 32 units; another has 64 x 32 weights for each robot
+        mixer = robots * (192 * seen + 2048) if config.learner.algorithm == "qmix" else 0
+        memory = {"remembered": config.replay.capacity, "batch": config.replay.batch, "mixer": mixer}
+        return {"parameters": _parameters(known, config.network), **memory}
+    if config.central:
+        sample = robots * actor_inputs(config, seen, known.actions)
+        return {"parameters": _central_parameters(known, config), "central": sample}
+    return {"parameters": _parameters(known, config.network)}
 
 
-def _parameters(observation: int, actions: int, network: NetworkConfig) -> int:
-    """Weights and biases of actor and critic, without importing torch into the supervisor to count them."""
-    trunk = sum(inputs * outputs + outputs for inputs, outputs in pairwise((observation, *network.hidden)))
-    heads = (network.hidden[-1] + 1) * (actions + 1)
+def _parameters(known: Survey, network: NetworkConfig) -> int:
+    """Weights and biases of actor and critic."""
+    trunk = _weights((known.observation_size, *network.hidden))
+    heads = (network.hidden[-1] + 1) * (known.actions + 1)
     return (trunk if network.share_trunk else 2 * trunk) + heads
+
+
+def _central_parameters(known: Survey, config: Config) -> int:
+    """Those of all actors and of a joint critic with an output for each robot."""
+    robots, network = config.world.robots, config.network
+    assert robots is not None
+    actor = (actor_inputs(config, known.observation_size, known.actions), *network.hidden, known.actions)
+    critic = (robots * known.observation_size, *(network.critic_hidden or network.hidden), robots)
+    return policies(config, robots) * _weights(actor) + _weights(critic)
+
+
+def _weights(sizes: Sequence[int]) -> int:
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))

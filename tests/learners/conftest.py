@@ -10,6 +10,7 @@ from fleet.core.spec import RolloutBatch, WorldSpec
 from learners.autograd import AutogradDescent, Samples
 from learners.build import build_learner
 from learners.ippo import Ippo
+from learners.protocol import Learner
 
 
 @pytest.fixture
@@ -34,6 +35,23 @@ def build(spec: WorldSpec) -> Callable[..., Ippo]:
         made = build_learner(Config.model_validate(tables), spec, learner)
         assert isinstance(made, Ippo)
         return made
+
+    return make
+
+
+@pytest.fixture
+def build_central(spec: WorldSpec) -> Callable[..., Learner]:
+    def make(
+        algorithm: str, seed: int = 7, network: dict | None = None, spec: WorldSpec = spec, **settings: object
+    ) -> Learner:
+        tables = {
+            "run": {"seed": seed},
+            "world": {"map": "rware-tiny-2ag"},
+            "mapping": "central",
+            "network": {"hidden": [16, 16], **(network or {})},
+            "learner": {"minibatch": 32, "algorithm": algorithm, **settings},
+        }
+        return build_learner(Config.model_validate(tables), spec, 0)
 
     return make
 
