@@ -131,8 +131,8 @@ def hand_over(beginning: Beginning, config: Config, directory: RunDirectory) -> 
 
 
 def _networks(file: Path) -> dict[str, Array]:
-    """What a start from other policies reads of a checkpoint: all but the optimizer's."""
-    return {name: array for name, array in load_arrays(file)[0].items() if not name.startswith("adam.")}
+    """What a start from other policies reads of a checkpoint: all but the optimizer's and the memory."""
+    return {name: array for name, array in load_arrays(file)[0].items() if not name.startswith(("adam.", "replay."))}
 
 
 def _place(arrays: Mapping[str, Array], place: int | None) -> Mapping[str, Array]:
@@ -152,7 +152,9 @@ def _check_networks(file: Path, theirs: Config, ours: Config) -> None:
             f'{file}: its network.observation_scaling is "{scaling}", so it has no running statistics to start from; '
             'allowed here are "none" and "range"'
         )
-    seen = load_arrays(file)[0]["obs.mean"].shape[-1]
+    arrays = load_arrays(file)[0]
+    # a joint policy's inputs are not what one robot sees, but its checkpoint has the scaling of that
+    seen = arrays["obs.mean"].shape[-1] if "obs.mean" in arrays else arrays["actor.0.weight"].shape[-2]
     wanted = survey(ours.world).observation_size
     if seen != wanted:
         raise BadInput(

@@ -27,7 +27,7 @@ _TYPE_WORDS = {
 # Settings that are a word of some form, or an array: what they may hold, by their last name.
 _EITHER = {
     "device": '"cpu", "cuda", or "cuda:N" for the N-th of several',
-    "mapping": '"per-robot", "shared", or lists of robots such as [[0, 1], [2, 3]]',
+    "mapping": '"per-robot", "shared", "central", or lists of robots such as [[0, 1], [2, 3]]',
     "robots": 'lists of robots from 0 up such as [0, 3], "all", "random:2" or "25%"',
 }
 _KIND_WORDS = {bool: "true or false", str: "a string", int: "a whole number", float: "a number"}
