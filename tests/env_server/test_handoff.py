@@ -55,8 +55,9 @@ class Scene:
         return self.world.state()[name][0].tolist()
 
 
-def test_it_does_as_a_slow_obvious_version_does() -> None:
-    world, obs = make(3, **CROWDED)
+@pytest.mark.parametrize("absent_costs", [True, False])
+def test_it_does_as_a_slow_obvious_version_does(absent_costs) -> None:
+    world, obs = make(3, absent_costs=absent_costs, **CROWDED)
     dice, width, robots = np.random.default_rng(5), world.floor.width, world.spec.robots
     state = world.state()
     slow = []
@@ -145,6 +146,17 @@ def test_only_a_loaded_giver_and_an_empty_receiver_attempt(given, rewards) -> No
     before = scene.of("loaded")
     assert scene.act(TOGGLE, TOGGLE) == rewards
     assert scene.of("loaded") == before
+
+
+@pytest.mark.parametrize("toggles", [0, 1])
+def test_without_absent_costs_only_a_ready_partner_makes_a_toggle_an_attempt(toggles) -> None:
+    scene = Scene(absent_costs=False)
+    actions = [TOGGLE if n == toggles else NOOP for n in range(2)]
+    scene.place(heading=(DOWN, LEFT) if toggles == 0 else (LEFT, UP))
+    assert scene.act(*actions) == [0.0, 0.0]
+    assert scene.of("blocked") == [0]
+    scene.place(heading=(DOWN, UP))
+    assert scene.act(*actions)[toggles] == -2.0
 
 
 @pytest.mark.parametrize("turned", [0, 1])
