@@ -211,14 +211,16 @@ def test_an_offline_robot_sees_nothing_is_paid_nothing_and_hands_nothing_over(bo
     assert scene.of("cell") == [4, 10]
 
 
-def test_a_towed_robot_comes_back_on_its_own_side() -> None:
+@pytest.mark.parametrize(("towed", "taken", "others", "free"), [(0, 2, (6, 2, 7), (0, 3)), (1, 7, (0, 1, 7), (6, 9))])
+def test_a_towed_robot_comes_back_on_its_own_side(towed, taken, others, free) -> None:
     world, _ = make(pairs=2, lane=1, depth=2)
-    world.set_body(0, "towed")
+    world.set_body(towed, "towed")
     state = world.state()
-    state["left_at"][0, 0], state["cell"][0, 2], state["cell"][0, [1, 3]] = 2, 2, (6, 7)
+    state["left_at"][0, towed] = taken
+    state["cell"][0, [n for n in range(4) if n != towed]] = others
     world.set_state(state)
-    world.set_body(0, "online")
-    assert world.state()["cell"][0, 0] in (0, 3)
+    world.set_body(towed, "online")
+    assert world.state()["cell"][0, towed] in free
 
 
 def test_an_episode_begins_in_the_lane_without_loads_and_ends_at_its_time() -> None:
