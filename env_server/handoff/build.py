@@ -32,4 +32,5 @@ def make_pairs(floor: Floor, config: WorldConfig) -> Pairs:
         penalty=table.penalty,
         share=table.share,
         blocked_steps=table.blocked_steps,
+        absent_costs=table.absent_costs,
     )

@@ -1,7 +1,8 @@
 """What a step of the handoff task does and pays once the robots have moved.
 
 A robot of a pair is *ready* when it is at its place, faces the transfer point, and is a loaded giver or an empty
-receiver. Unless the point is blocked, a ready robot's toggle is an attempt:
+receiver. Unless the point is blocked, a ready robot's toggle is an attempt (without `absent_costs` only while the other
+robot is ready too):
 
 * both attempt: the load changes hands, and both are paid `share`;
 * one does: it is paid -`penalty`, and the point is blocked for the next `blocked_steps` steps.
@@ -10,7 +11,12 @@ Any other toggle in front of the point does nothing. A giver loads with a toggle
 down with one at its station, which pays both of the pair 1 - `share` and counts as a delivery of both. So each load
 pays either robot 1 in all, whoever does what: what is good for one of a pair is good for both. On top, each robot is
 paid `dense_scale` for each cell that it comes nearer to its target, less when it goes away; a change of target is not
-charged. The stakes are a stag hunt's (Skyrms, 2004): to attempt is best if the other does, to leave it is safe.
+charged.
+
+The stakes are a stag hunt's (Skyrms, 2004): to attempt is best if the other does, to leave it is safe. If the other is
+ready too and attempts with probability q, an attempt is worth q * S - (1 - q) * penalty, S being what a load through
+is worth from then on. Random policies have q = 1/5, so it is discouraged from a penalty of about S / 4 on. With
+`absent_costs` far smaller ones do: who learns to drive first is charged for toggles that nobody could have joined.
 """
 
 from env_server.handoff.compiled import compiled
@@ -62,8 +68,10 @@ def pay_ways(s: State, f: Layout, h: Pairs, w: Scratch, e: int) -> None:
 def toggle_pair(s: State, h: Pairs, w: Scratch, e: int, p: int) -> None:
     """What the toggles of pair `p` come to. Attempts go by the state before the step: who loads in it made none."""
     giver, receiver = 2 * p, 2 * p + 1
-    gives = w.actions[giver] == TOGGLE and ready(s, h, e, giver)
-    receives = w.actions[receiver] == TOGGLE and ready(s, h, e, receiver)
+    can_give, can_receive = ready(s, h, e, giver), ready(s, h, e, receiver)
+    counts = h.absent_costs or (can_give and can_receive)
+    gives = w.actions[giver] == TOGGLE and can_give and counts
+    receives = w.actions[receiver] == TOGGLE and can_receive and counts
     for n in (giver, receiver):
         if w.actions[n] == TOGGLE and s.cell[e, n] == h.target[e, n]:
             _toggle_at_end(s, h, w, e, n)

@@ -30,3 +30,4 @@ class Pairs(NamedTuple):
     penalty: float
     share: float
     blocked_steps: int
+    absent_costs: bool

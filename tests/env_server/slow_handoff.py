@@ -92,6 +92,8 @@ class SlowHandoff:
     def _toggles(self, p: int, actions: Sequence[int], rewards: list[float], drawn: Callable[[int], Place]) -> None:
         pair = (2 * p, 2 * p + 1)
         tries = [n for n in pair if actions[n] == 4 and self.ready(n)]
+        if not self.table.absent_costs and not all(map(self.ready, pair)):
+            tries = []
         ends = [n for n in pair if actions[n] == 4 and self.at[n] == self.target[n]]
         if self.blocked[p]:
             self.blocked[p] -= 1

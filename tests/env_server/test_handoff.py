@@ -55,8 +55,9 @@ class Scene:
         return self.world.state()[name][0].tolist()
 
 
-def test_it_does_as_a_slow_obvious_version_does() -> None:
-    world, obs = make(3, **CROWDED)
+@pytest.mark.parametrize("absent_costs", [True, False])
+def test_it_does_as_a_slow_obvious_version_does(absent_costs) -> None:
+    world, obs = make(3, absent_costs=absent_costs, **CROWDED)
     dice, width, robots = np.random.default_rng(5), world.floor.width, world.spec.robots
     state = world.state()
     slow = []
@@ -147,6 +148,17 @@ def test_only_a_loaded_giver_and_an_empty_receiver_attempt(given, rewards) -> No
     assert scene.of("loaded") == before
 
 
+@pytest.mark.parametrize("toggles", [0, 1])
+def test_without_absent_costs_only_a_ready_partner_makes_a_toggle_an_attempt(toggles) -> None:
+    scene = Scene(absent_costs=False)
+    actions = [TOGGLE if n == toggles else NOOP for n in range(2)]
+    scene.place(heading=(DOWN, LEFT) if toggles == 0 else (LEFT, UP))
+    assert scene.act(*actions) == [0.0, 0.0]
+    assert scene.of("blocked") == [0]
+    scene.place(heading=(DOWN, UP))
+    assert scene.act(*actions)[toggles] == -2.0
+
+
 @pytest.mark.parametrize("turned", [0, 1])
 def test_who_does_not_face_the_point_does_not_attempt(turned) -> None:
     scene = Scene()
@@ -199,14 +211,16 @@ def test_an_offline_robot_sees_nothing_is_paid_nothing_and_hands_nothing_over(bo
     assert scene.of("cell") == [4, 10]
 
 
-def test_a_towed_robot_comes_back_on_its_own_side() -> None:
+@pytest.mark.parametrize(("towed", "taken", "others", "free"), [(0, 2, (6, 2, 7), (0, 3)), (1, 7, (0, 1, 7), (6, 9))])
+def test_a_towed_robot_comes_back_on_its_own_side(towed, taken, others, free) -> None:
     world, _ = make(pairs=2, lane=1, depth=2)
-    world.set_body(0, "towed")
+    world.set_body(towed, "towed")
     state = world.state()
-    state["left_at"][0, 0], state["cell"][0, 2], state["cell"][0, [1, 3]] = 2, 2, (6, 7)
+    state["left_at"][0, towed] = taken
+    state["cell"][0, [n for n in range(4) if n != towed]] = others
     world.set_state(state)
-    world.set_body(0, "online")
-    assert world.state()["cell"][0, 0] in (0, 3)
+    world.set_body(towed, "online")
+    assert world.state()["cell"][0, towed] in free
 
 
 def test_an_episode_begins_in_the_lane_without_loads_and_ends_at_its_time() -> None:

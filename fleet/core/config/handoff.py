@@ -20,6 +20,9 @@ class HandoffConfig(Table):
     blocked_steps: int = Field(
         3, ge=0, le=100, description="Steps for which the transfer point then can't be used by either."
     )
+    absent_costs: bool = Field(
+        True, description="Whether a toggle costs that while the other robot isn't ready; false: it then does nothing."
+    )
     share: float = Field(
         0.5,
         ge=0,
