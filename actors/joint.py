@@ -90,7 +90,8 @@ class JointPolicy:
         actions = np.empty((self._robots, worlds), np.uint8)
         for robot in range(self._robots):
             actions[robot] = choose(self._logits(robot, inputs)[None], robot)[0]
-            inputs[np.arange(worlds), self._seen + robot * self._choices + actions[robot]] = is_told[robot, :, 0]
+            chosen = self._seen + robot * self._choices + actions[robot].astype(np.intp)
+            inputs[np.arange(worlds), chosen] = is_told[robot, :, 0]
         return actions
 
     def _logits(self, robot: int, inputs: F32) -> F32:

@@ -136,6 +136,20 @@ def test_a_rollout_is_answered_with_a_policy_that_names_it(
     assert (policy.version, policy.rollouts) == (1, (4,))
 
 
+def test_a_policy_tells_how_long_its_rollout_was_waited_for(
+    fleet: Fleet, make_rollout: Callable[..., RolloutBatch]
+) -> None:
+    fleet.welcome(fleet.hello(), accepted=-1)
+    assert fleet.policy().diagnostics == {}
+    time.sleep(0.2)
+    began = time.monotonic()
+    fleet.deal(0, make_rollout())
+    fleet.deal(1, make_rollout(1))
+    first, second = fleet.policy(), fleet.policy()
+    assert first.diagnostics["waited_s"] >= 0.2
+    assert second.diagnostics["waited_s"] <= time.monotonic() - began
+
+
 def test_versions_go_on_from_the_last_that_was_accepted(fleet: Fleet) -> None:
     fleet.welcome(fleet.hello(), accepted=6)
     assert fleet.policy().version == 7

@@ -13,6 +13,8 @@ from fleet.core.errors import BadInput
         ([], 3, ((0,), (1,), (2,))),
         (["mapping=shared"], 3, ((0, 1, 2),)),
         (["mapping=[[2, 0], [1]]"], 3, ((0, 2), (1,))),
+        (["mapping=central", "learner.algorithm=mappo"], 3, ((0, 1, 2),)),
+        (["mapping=central", "learner.algorithm=joint"], 8, (tuple(range(8)),)),
         (["learners.per_process=2"], 5, ((0, 1), (2, 3), (4,))),
         (["learners.per_process=2"], 4, ((0, 1), (2, 3))),
         (["learners.per_process=9"], 3, ((0, 1, 2),)),
