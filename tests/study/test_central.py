@@ -79,7 +79,7 @@ def test_a_policys_size_is_known_before_it_is_sent(trained):
     config = prepare(tiny(name))
     spec = make_world(config.world).spec
     weights = build_learner(config, spec, 0).weights()
-    estimate = policies(config, spec.robots) * policy_bytes(config, spec.observation_size)
+    estimate = policies(config, spec.robots) * policy_bytes(config, spec.observation_size, spec.actions)
     assert estimate == sum(array.nbytes for array in weights.values())
 
 
