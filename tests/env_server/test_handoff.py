@@ -55,6 +55,7 @@ class Scene:
         return self.world.state()[name][0].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("absent_costs", [True, False])
 def test_it_does_as_a_slow_obvious_version_does(absent_costs) -> None:
     world, obs = make(3, absent_costs=absent_costs, **CROWDED)

@@ -44,6 +44,7 @@ def patience(number: int) -> RolloutBatch:
     return RolloutBatch((0,), obs, actions, log_probs, rewards, none, none, np.empty((0, STATES), np.int8))
 
 
+@pytest.mark.slow
 def test_it_values_what_comes_later() -> None:
     """Waiting is worth (0 + 0.9 * 3) / (1 - 0.81) = 14.2 from state 0, taking what is there at most 1 / (1 - 0.9)."""
     config = make_config("iql", "per-robot")
