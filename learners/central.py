@@ -7,7 +7,7 @@ arrays have no leading axis.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -85,9 +85,13 @@ class Rates(NamedTuple):
     critic: float
 
     @classmethod
-    def at(cls, cfg: LearnerConfig, horizon: int, version: int) -> Self:
-        """Of the update after `version`."""
-        starts = (cfg.learning_rate, cfg.critic_learning_rate or cfg.learning_rate)
+    def at(cls, cfg: LearnerConfig, robots: int, horizon: int, version: int) -> Self:
+        """Of the update after `version`, for a critic that sees so many robots.
+
+        Each weight of its first layer moves by the step size, and what a hidden unit gets by the sum over all inputs:
+        with forty robots, a step fit for one robot's critic saturates the units.
+        """
+        starts = (cfg.learning_rate, cfg.critic_learning_rate or cfg.learning_rate / sqrt(robots))
         return cls(*(learning_rate(start, cfg.lr_schedule, horizon, version) for start in starts))
 
 

@@ -57,7 +57,7 @@ class Joint:
         states = JointStates(rollout, self._spec.robots, *self.parts.scaling(self._spec.robots))
         before = self.save()
         values, advantages, returns, samples = self.targets(rollout, states)
-        rates = Rates.at(self.settings, self._horizon, self.version)
+        rates = Rates.at(self.settings, self._spec.robots, self._horizon, self.version)
         learning = Learning(torch.from_numpy(states.present), torch.empty(0, dtype=torch.int64))
         step = partial(self._step, states, samples, learning, rates)
         orders = seeds.generator(self._seed, "minibatch", 0, self.version)

@@ -61,7 +61,7 @@ class Mappo:
         states = JointStates(rollout, self._spec.robots, *self.parts.scaling(self._spec.robots))
         before = self.save()
         values, advantages, returns, samples = self.targets(rollout, states)
-        rates = Rates.at(self.settings, self._horizon, self.version)
+        rates = Rates.at(self.settings, self._spec.robots, self._horizon, self.version)
         step = partial(self._step, states, samples, self._learning(states), rates)
         orders = seeds.generator(self._seed, "minibatch", 0, self.version)
         with flushing():

@@ -70,9 +70,8 @@ class LearnerProcess:
         self._poller.register(self._data.socket, zmq.POLLIN)
         self._poller.register(self._pulse.wakeup_fd, zmq.POLLIN)
         self._gate = open_gate(start, config)
-        self._waiting: deque[Rollout] = deque()
+        self._waiting: deque[tuple[Rollout, float]] = deque()  # and when each came
         self._published = monotonic()
-        self._waited = 0.0
         self._stopping = self._unsaved = False
 
     def run(self) -> None:
@@ -89,11 +88,11 @@ class LearnerProcess:
             while not self._stopping:
                 for message in self._listen():
                     if isinstance(message, Rollout):
-                        self._take(message)
+                        self._waiting.append((message, monotonic()))
                     elif isinstance(message, Welcome):
                         self._answer(learner, message)
                 if self._waiting and (self._gate is None or self._gate.enter()):
-                    self._learn(learner, self._waiting.popleft())
+                    self._learn(learner, *self._waiting.popleft())
                 if self._sabotage.must_save:  # told of it while no rollouts come, since its robots' bodies are off
                     self._save(learner, learner.version)
         finally:
@@ -119,15 +118,8 @@ class LearnerProcess:
         elif answer is Answer.REPEAT:
             self._data.send(self._answering.again(learner.weights(), monotonic()))
 
-    def _take(self, rollout: Rollout) -> None:
-        """Have it wait its turn. One that came while nothing else was in hand is what the learner waited for."""
-        if not self._waiting:
-            self._waited = monotonic() - self._published
-        self._waiting.append(rollout)
-
-    def _learn(self, learner: Learner, rollout: Rollout) -> None:
-        diagnostics = {"waited_s": self._waited}
-        self._waited = 0.0
+    def _learn(self, learner: Learner, rollout: Rollout, came: float) -> None:
+        diagnostics = {"waited_s": max(0.0, came - self._published)}
         self._sabotage.at_rollout(rollout.round, monotonic())
         diagnostics |= learner.update(rollout.batch, self._sabotage.ticker(self._pulse.tick))
         if self._gate is not None:

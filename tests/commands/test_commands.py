@@ -151,7 +151,7 @@ def test_policies_of_another_shape_are_refused_before_anything_is_written(run, s
     snapshots = SnapshotStore(run.snapshots)
     folder = snapshots.begin(2)
     for learner in range(3):
-        save_arrays(folder / learner_file(learner), {"actor.0.weight": np.zeros((7, 16), np.float32)}, {})
+        save_arrays(folder / learner_file(learner), {"obs.mean": np.zeros(7, np.float32)}, {})
     snapshots.commit(2, {"versions": {"0": 1, "1": 1, "2": 1}})
     out = tmp_path / "out"
     assert main(["run", "smoke", "--init-from", str(run.path), "--out", str(out), "--set", setting]) == 2

@@ -21,10 +21,10 @@ def states_of(learner, rollout, spec):
     return JointStates(rollout, spec.robots, *learner.parts.scaling(spec.robots))
 
 
-def acted(policy, rollout, missing=()):
-    """The rollout with the policy's own actions, and without the robots `missing`, who see zeros."""
+def acted(policy, rollout, missing, blind):
+    """The rollout with the policy's own actions, and without the robots `missing`, who see zeros, as the `blind` do."""
     robots, steps, copies = rollout.actions.shape
-    rollout.obs[list(missing)] = 0
+    rollout.obs[[*missing, *blind]] = 0
     for t in range(steps):
         drawn = np.random.default_rng(t).random((robots, copies), dtype=np.float32)
         rollout.actions[:, t], rollout.log_probs[:, t] = policy.act(rollout.obs[:, t], drawn)
@@ -36,9 +36,9 @@ def acted(policy, rollout, missing=()):
 
 @pytest.mark.parametrize("scaling", ["none", "range", "running"])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize("missing", [(), (1,), (0, 2)])
+@pytest.mark.parametrize(("missing", "blind"), [((), ()), ((1,), ()), ((0, 2), ()), ((), (0,)), ((2,), (1,))])
 def test_the_learner_gives_the_joint_action_the_probability_the_actor_gave(
-    build_central, make_rollout, spec, scaling, activation, missing
+    build_central, make_rollout, spec, scaling, activation, missing, blind
 ):
     network = {"hidden": [16, 16], "observation_scaling": scaling, "activation": activation}
     learner = build_central("joint", network=network, learning_rate=0.05, entropy_coef=0)
@@ -46,7 +46,7 @@ def test_the_learner_gives_the_joint_action_the_probability_the_actor_gave(
         learner.update(make_rollout(seed, robots=(0, 1, 2)))
     policy = JointPolicy(spec, NetworkConfig.model_validate(network))
     policy.load(range(3), learner.weights())
-    rollout = acted(policy, make_rollout(9, robots=(0, 1, 2)), missing)
+    rollout = acted(policy, make_rollout(9, robots=(0, 1, 2)), missing, blind)
 
     states, rows = states_of(learner, rollout, spec), np.arange(96)
     samples = learner.targets(rollout, states)[-1]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from learners.central import Rates
 from learners.joint_state import JointStates
 from learners.mappo import Samples
 from learners.protocol import LearnerError, WrongWeights
@@ -212,11 +213,34 @@ def test_a_missing_robot_keeps_its_actor_its_outputs_and_their_moments(build_cen
     assert (meta["adam_steps"], later["adam_steps"]) == ([12, 12, 12], [24, 12, 24])
 
 
+def test_the_others_learn_as_if_nobody_were_missing(build_central, make_rollout):
+    """In one step, before which nothing has moved."""
+    rollout = make_rollout(0, robots=(0, 1, 2))
+    rollout.obs[1] = 0  # as a missing robot's
+    nowhere = np.zeros_like(rollout.truncated)
+    whole = replace(rollout, truncated=nowhere, final_obs=rollout.final_obs[:0])
+    steps = ("obs", "actions", "log_probs", "rewards", "terminated", "truncated")
+    part = replace(whole, robots=(0, 2), **{name: getattr(whole, name)[[0, 2]] for name in steps})
+    learners = [build_central("mappo", epochs=1, minibatch=96) for _ in range(2)]
+    for learner, seen in zip(learners, (whole, part), strict=True):
+        learner.update(seen)
+    (a, b), fresh = (learner.weights()["actor.0.weight"] for learner in learners), build_central("mappo").weights()
+    np.testing.assert_allclose(a[[0, 2]], b[[0, 2]], rtol=1e-4, atol=1e-6)
+    assert [not np.array_equal(x, y) for x, y in zip(b, fresh["actor.0.weight"], strict=True)] == [True, False, True]
+
+
+@pytest.mark.parametrize(("settings", "rate"), [({}, 3e-3 / 3**0.5), ({"critic_learning_rate": 2e-3}, 2e-3)])
+def test_the_critics_step_size_falls_with_the_number_of_robots_unless_it_is_set(build_central, settings, rate):
+    cfg = build_central("mappo", learning_rate=3e-3, lr_schedule="linear", **settings).settings
+    assert Rates.at(cfg, 3, 4, 0) == pytest.approx((3e-3, rate))
+    assert Rates.at(cfg, 3, 4, 1) == pytest.approx((0.75 * 3e-3, 0.75 * rate))
+
+
 def test_another_robots_rewards_reach_an_actor_only_through_the_team(build_central, make_rollout):
-    """In one step, after which the critic they share is another."""
+    """In one update, whose advantages are known when it begins; later on also through the critic that they share."""
 
     def actors(advantage, shaken):
-        learner = build_central("mappo", advantage=advantage, epochs=1, minibatch=96)
+        learner = build_central("mappo", advantage=advantage, max_grad_norm=0.01)
         rollout = make_rollout(0, robots=(0, 1, 2))
         if shaken:
             rollout.rewards[0] += np.random.default_rng(1).normal(size=rollout.rewards[0].shape)

@@ -56,7 +56,8 @@ class LearnerConfig(Table):
         None,
         gt=0,
         le=1,
-        description="Adam's step size of mappo's and joint's critic, whose inputs are many. Unset: learning_rate.",
+        description="Adam's step size of mappo's and joint's critic. Unset: learning_rate divided by the square root "
+        "of the number of robots, since it sees what all see.",
     )
     rollout_steps: int = Field(128, ge=1, le=100_000, description="Steps per rollout (T).")
     epochs: int = Field(4, ge=1, le=100, description="Passes over each rollout.")
