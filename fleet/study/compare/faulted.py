@@ -24,7 +24,7 @@ from fleet.study.cost.cost import write_cost
 from fleet.study.cost.fault import BEFORE
 from fleet.study.policies import load_policies
 
-AFTER = 20
+AFTER = 10
 """Rounds trained after the last fault is over."""
 OFF = 0.1
 """Of the robots are stalled when both are tried under dropout; at least one."""
