@@ -61,7 +61,7 @@ class LearnerConfig(Table):
     )
     rollout_steps: int = Field(128, ge=1, le=100_000, description="Steps per rollout (T).")
     epochs: int = Field(4, ge=1, le=100, description="Passes over each rollout.")
-    minibatch: int = Field(1024, ge=1, description="Samples per gradient step.")
+    minibatch: int = Field(1024, ge=1, description="Samples per gradient step; of mappo and joint for each robot.")
     learning_rate: float = Field(3e-4, gt=0, le=1, description="Adam's step size.")
     lr_schedule: Literal["constant", "linear"] = Field("constant", description="How the step size goes over updates.")
     lr_horizon: int | None = Field(
