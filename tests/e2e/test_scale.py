@@ -35,6 +35,8 @@ def test_sixty_learners_start_train_die_and_end(tmp_path: Path) -> None:
         for victim in VICTIMS:
             os.kill(processes[f"learner-{victim}"], signal.SIGKILL)
         until(lambda: len(told("recover")) == len(VICTIMS))
+        # the last ones to be ready may have been dealt nothing yet: rounds go on with nine tenths of all
+        until(lambda: sum(figures.trained > 0 for figures in audit(run / "ledger.jsonl").robots.values()) == ROBOTS)
     finally:
         process.send_signal(signal.SIGINT)
         status = process.wait(60)
@@ -45,5 +47,4 @@ def test_sixty_learners_start_train_die_and_end(tmp_path: Path) -> None:
     assert balance.balanced
     assert balance.total.unresolved == 0
     assert len(balance.robots) == ROBOTS
-    assert all(figures.trained for figures in balance.robots.values())
     assert not [name for name, pid in processes.items() if psutil.pid_exists(pid)]
