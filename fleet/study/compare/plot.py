@@ -52,11 +52,16 @@ def plot_scale(done: Done, out: Path) -> None:
     for (part, _, scheme, _), found in done.items():
         if part == "scale" and found["status"] == "done":
             points.setdefault(scheme, []).append(found)
+    sizes = sorted({found["robots"] for results in points.values() for found in results})
     for axes, (label, value) in zip(figure.subplots(1, 3), _SCALE.items(), strict=True):
         for scheme, results in points.items():
             known = sorted((found["robots"], value(found)) for found in results if value(found) is not None)
             if known:
-                axes.loglog(*zip(*known, strict=True), color=COLOURS[scheme], marker="o", ms=4, label=scheme)
+                axes.plot(*zip(*known, strict=True), color=COLOURS[scheme], marker="o", ms=4, label=scheme)
+        axes.set_xscale("log")
+        axes.set_xticks(sizes, labels=[str(robots) for robots in sizes])
+        axes.minorticks_off()
+        axes.set_ylim(bottom=0)
         axes.set_xlabel("robots")
         axes.set_ylabel(label)
         _tidy(axes)
