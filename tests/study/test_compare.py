@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fleet.study.compare import compare as comparing
 from fleet.study.compare.budget import Budget, parse_budget, rounds_of
 from fleet.study.compare.cell import Cell, Terms, cell_config
 from fleet.study.compare.compare import Asked, compare
-from fleet.study.compare.curve import curve, reached, speed
+from fleet.study.compare.curve import curve, reached, seconds, speed
 from fleet.study.compare.interval import spread
 from fleet.study.compare.results import Results
 from fleet.study.compare.schemes import SCHEMES, find_scheme, fitting, task_config, tuned_settings
@@ -162,6 +163,12 @@ def test_a_curve_says_what_was_reached_where() -> None:
     assert thin["agent_steps"] == [500.0, 1000.0]
 
 
+def test_rounds_that_were_thinned_out_count_with_the_line_after_them() -> None:
+    lines = [line(1, 2.0, 1.0), line(4, 3.0, 1.0), line(5, 1.0, 1.0)]
+    assert seconds(lines) == 2.0 + 3 * 3.0 + 1.0
+    assert curve(lines)["wall_s"] == [2.0, 11.0, 12.0]
+
+
 def test_speed_leaves_out_the_start_and_shares_add_up() -> None:
     lines = [line(1, 50.0, 0), line(2, 50.0, 0), line(3, 1.0, 0), line(4, 3.0, 0)]
     found = speed(lines)
@@ -273,6 +280,10 @@ def test_a_real_comparison_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert independent.traffic["across"] == 0.0
     assert independent.traffic["by_kind"]["rollout"] > independent.traffic["by_kind"]["welcome"] > 0
     (tmp_path / "cells" / "smoke-greedy-0.json").unlink()
+    (tmp_path / "cells" / "smoke-independent-0.json").unlink()  # as if broken off while it was evaluated
     seen.clear()
-    assert summarize(compare(asked, tmp_path, on_cell)) == [task]
-    assert seen == ["smoke-greedy-0"]
+    (again,) = summarize(compare(asked, tmp_path, on_cell))
+    assert seen == ["smoke-independent-0", "smoke-greedy-0"]
+    assert [replace(scheme, memory_bytes=None) for scheme in again.schemes] == [
+        replace(scheme, memory_bytes=None) for scheme in task.schemes
+    ]

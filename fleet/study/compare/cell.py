@@ -4,7 +4,6 @@ A cell's result is a file, so that what is done is never done again; a training 
 newest snapshot. From a `Cell` to the dict that `Results` keeps.
 """
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,17 +12,15 @@ from typing import Any
 from env_server import evaluate as arena
 from fleet.control.status import Status
 from fleet.core.config import Config
-from fleet.core.errors import FleetError
 from fleet.core.jsonl import read_jsonl
 from fleet.core.rundir import RunDirectory
-from fleet.core.snapshots import SnapshotStore
 from fleet.study.bench.trained import Watch
 from fleet.study.compare.budget import Budget, round_steps, rounds_of
-from fleet.study.compare.curve import curve, speed
+from fleet.study.compare.curve import curve, seconds, speed
 from fleet.study.compare.schemes import Scheme, find_scheme, task_config, tuned_settings
 from fleet.study.compare.traffic import traffic
+from fleet.study.compare.training import train
 from fleet.study.policies import load_policies, untrained
-from fleet.study.run import Finished, resume, run
 
 OnProgress = Callable[[str, float], None]
 """Told what is being done, and how much of it is."""
@@ -86,36 +83,20 @@ def do_cell(
 
 def _train(config: Config, budget: Budget, place: Path, on_progress: OnProgress) -> dict[str, Any]:
     watch = Watch(first=2, last=config.run.rounds)
-    earlier = _seconds_so_far(place)
-    over = False
+    metrics = place / "metrics.jsonl"
+    earlier = seconds(read_jsonl(metrics)) if metrics.exists() else 0.0
 
     def look(status: Status) -> bool:
-        nonlocal over
         watch.look(status)
-        seconds = earlier + status.elapsed_s
         share = status.round / status.rounds
         if budget.minutes is not None:
-            share = seconds / (60.0 * budget.minutes)
-            over = over or (share >= 1.0 and status.round > 0)
+            share = (earlier + status.elapsed_s) / (60.0 * budget.minutes)
         on_progress("training", min(1.0, share))
-        return not over
+        return budget.minutes is None or share < 1.0 or status.round == 0
 
-    finished = start_or_go_on(config, place, look)
-    if finished.outcome.kind == "interrupted" and not over:
-        raise KeyboardInterrupt
-    if finished.outcome.kind == "failed":
-        raise FleetError(finished.outcome.reason)
-    return figures(config, place) | {"memory_bytes": watch.memory}
-
-
-def start_or_go_on(config: Config, place: Path, look: Callable[[Status], bool]) -> Finished:
-    """Train in `place`: from the beginning, or from the newest snapshot of what was broken off there."""
-    if place.exists():
-        directory = RunDirectory.open(place)
-        if directory.is_running() or SnapshotStore(directory.snapshots).newest() is not None:
-            return resume(place, config, on_status=look)
-        shutil.rmtree(place)  # broken off before it had anything to go on from
-    return run(config, place, on_status=look)
+    if budget.minutes is None or earlier < 60.0 * budget.minutes:
+        train(config, place, look)
+    return figures(config, place) | {"memory_bytes": watch.memory or None}
 
 
 def figures(config: Config, place: Path) -> dict[str, Any]:
@@ -128,18 +109,13 @@ def figures(config: Config, place: Path) -> dict[str, Any]:
     return {
         "rounds": int(lines[-1]["round"]),
         "agent_steps": int(lines[-1]["agent_steps"]),
-        "wall_s": sum(float(line["wall_s"]) for line in lines),
+        "wall_s": seconds(lines),
         "round_steps": round_steps(config),
         "speed": speed(lines),
         "curve": curve(lines),
         "traffic": None if sent is None else asdict(sent),
         "balanced": bool(summary["ledger"].get("balanced")),
     }
-
-
-def _seconds_so_far(place: Path) -> float:
-    metrics = place / "metrics.jsonl"
-    return sum(float(line["wall_s"]) for line in read_jsonl(metrics)) if metrics.exists() else 0.0
 
 
 def _evaluate(scheme: Scheme, config: Config, place: Path, episodes: int) -> Mapping[str, Any]:

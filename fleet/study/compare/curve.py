@@ -3,7 +3,7 @@
 import statistics
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 Lines = Sequence[Mapping[str, Any]]
@@ -15,12 +15,23 @@ WINDOW = 0.1  # of the way to a point: what was delivered over it is what had be
 _PARTS = ("world", "acting", "sending", "waiting", "learning")
 
 
+def stands_for(lines: Lines) -> list[int]:
+    """How many rounds each line stands for: itself, and those right before it that metrics.jsonl has thinned out."""
+    rounds = [int(line["round"]) for line in lines]
+    return [later - earlier for earlier, later in pairwise([0, *rounds])]
+
+
+def seconds(lines: Lines) -> float:
+    """Wall time of all rounds."""
+    return sum(float(line["wall_s"]) * count for line, count in zip(lines, stands_for(lines), strict=True))
+
+
 def curve(lines: Lines, points: int = POINTS) -> dict[str, list[float]]:
     """`agent_steps` and `wall_s` so far, and the means of `deliveries` and `reward` since the point before.
 
     `deliveries` is per robot per 1,000 steps, `reward` per robot and step; at most `points` of them.
     """
-    wall = list(accumulate(float(line["wall_s"]) for line in lines))
+    wall = list(accumulate(float(line["wall_s"]) * n for line, n in zip(lines, stands_for(lines), strict=True)))
     chunks = [range(len(lines) * k // points, len(lines) * (k + 1) // points) for k in range(points)]
     chunks = [chunk for chunk in chunks if chunk]
     return {

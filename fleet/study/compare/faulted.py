@@ -3,7 +3,7 @@
 From a `Cell` and a plan to the dict that `Results` keeps. What each fault cost is `fleet.study.cost`'s to say.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from fleet.core.faults.resolve import resolve
 from fleet.core.jsonl import read_jsonl
 from fleet.core.rundir import RunDirectory
 from fleet.core.seeds import generator
-from fleet.study.compare.cell import Cell, OnProgress, Terms, start_or_go_on
+from fleet.study.compare.cell import Cell, OnProgress, Terms
 from fleet.study.compare.schemes import find_scheme, task_config, tuned_settings
+from fleet.study.compare.training import train
 from fleet.study.cost.cost import write_cost
 from fleet.study.cost.fault import BEFORE
 from fleet.study.policies import load_policies
@@ -81,20 +82,12 @@ def do_faulted(cell: Cell, terms: Terms, plan: Plan, folder: Path, on_progress: 
     }
 
 
-def _train(config: Config, place: Path, on_share: Any) -> None:
-    summary = place / "summary.json"
-    if summary.exists() and RunDirectory.open(place).read_json("summary.json")["outcome"] == "done":
-        return
-
+def _train(config: Config, place: Path, on_share: Callable[[float], None]) -> None:
     def look(status: Status) -> bool:
         on_share(status.round / status.rounds)
         return True
 
-    finished = start_or_go_on(config, place, look)
-    if finished.outcome.kind == "interrupted":
-        raise KeyboardInterrupt
-    if finished.outcome.kind == "failed":
-        raise FleetError(finished.outcome.reason)
+    train(config, place, look)
 
 
 def _totals(place: Path) -> dict[str, float]:
