@@ -147,7 +147,7 @@ def test_a_policy_tells_how_long_its_rollout_was_waited_for(
         fleet.deal(seq, make_rollout(seq))
         waited = fleet.policy().diagnostics["waited_s"]
         if seq == 0:
-            assert waited >= 0.2
+            assert waited >= 0.1  # the learner may have come to wait some time after we had its policy
             published_after = began
     assert waited <= time.monotonic() - published_after
 
