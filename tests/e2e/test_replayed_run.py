@@ -13,7 +13,7 @@ from fleet.core.ledger_file import audit
 from tests.e2e.running import COMMAND, fleet, pids, rounds, until, weights
 
 pytestmark = pytest.mark.e2e
-ROUNDS = 120
+ROUNDS = 300  # it must last until two commands have been started, on a machine that has other work
 
 
 def back(run: Path, learner: int, incarnation: int) -> bool:

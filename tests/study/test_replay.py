@@ -10,7 +10,7 @@ from fleet.core.faults.resolve import resolve
 from fleet.core.faults.strike import Strike
 from fleet.core.rundir import RunDirectory
 from fleet.study.cost.events import Case, Fenced
-from fleet.study.cost.ledger import Book
+from fleet.study.cost.ledger import Book, Rollout
 from fleet.study.prepare import prepare
 from fleet.study.replay.fault import as_planned, happened
 from fleet.study.replay.replay import plan_of, prepare_replay
@@ -60,9 +60,30 @@ def test_a_death_while_its_round_was_collected_strikes_before_it_is_dealt():
 def test_a_death_after_it_had_published_strikes_before_the_next_round():
     """Broken by striking before the round that it had learned from."""
     book = Book()
-    book.dealt[4] = {0: 128, 1: 128, 2: 128}
+    book.dealt_to[4] = {0: 0, 1: 0, 2: 0}
     fault, _ = one(dead(back=6, during=False), book)
     assert fault == FaultConfig(kind="kill", robots=(1,), round=5, rounds=1, checkpoint=3, before=True)
+
+
+def test_a_death_before_a_round_that_went_to_its_next_life_strikes_before_that_round():
+    """Broken by asking only whether anybody got the robot's steps of that round."""
+    book = Book()
+    book.dealt_to[4] = {0: 0, 1: 1, 2: 0}
+    fault, _ = one(dead(back=4, during=False), book)
+    assert fault == FaultConfig(kind="kill", robots=(1,), round=4, checkpoint=3, before=True)
+
+
+@pytest.mark.parametrize("unreachable", [(4,), (3,), (3, 4), (2, 3)])
+def test_a_rollout_that_found_its_socket_gone_is_lost_in_its_round(unreachable):
+    """Broken by looking only at the round in which it was fenced, and by taking what was lost for learned."""
+    book = Book()
+    for round_ in unreachable:
+        book.dealt_to[round_] = {0: 0, 1: 0, 2: 0}
+        book.lost.append(Rollout(round_, 0, 1, 0, 128, (1,), "unreachable"))
+    book.lost.append(Rollout(0, 0, 1, 0, 128, (1,), "unreachable"))  # it was reached again after that
+    first = unreachable[0]
+    fault, _ = one(dead(back=6, during=False, version=1), book)
+    assert fault == FaultConfig(kind="kill", robots=(1,), round=first, rounds=6 - first, checkpoint=1)
 
 
 def test_a_death_and_a_return_between_two_rounds_has_no_rounds():

@@ -38,11 +38,13 @@ class Rollout(NamedTuple):
 class Book:
     """By round (counted from 0) and robot, the agent-steps dealt out and withheld; and every rollout that was lost.
 
+    `dealt_to`: the same for the incarnation of its learner that a robot's steps went to.
     A round that was played again, after a restart of the server or a resume, counts as the last time. `lives`: the
     first round of each life of the server. `known_from`: of earlier rounds only sums are left.
     """
 
     dealt: defaultdict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
+    dealt_to: defaultdict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
     withheld: defaultdict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
     lost: list[Rollout] = field(default_factory=list)
     lives: dict[int, int] = field(default_factory=dict)
@@ -115,13 +117,14 @@ class _Reader:
                 round_, life, learner, incarnation, each, tuple(robots)
             )
             self.book.dealt[round_].update(dict.fromkeys(robots, each))
+            self.book.dealt_to[round_].update(dict.fromkeys(robots, incarnation))
 
     def _at(self, round_: int) -> None:
         """Forget rounds from this one on if it comes after later ones: they are played again."""
         if self._folded and self._latest < 0:
             self.book.known_from = round_ + 1  # it may have been folded half-way
         if round_ < self._latest:
-            for table in (self.book.dealt, self.book.withheld):
+            for table in (self.book.dealt, self.book.dealt_to, self.book.withheld):
                 for later in [number for number in table if number >= round_]:
                     del table[later]
             self._latest = round_

@@ -58,14 +58,10 @@ def happened(case: Case, rounds: int, book: Book, notes: list[str]) -> list[Faul
 
 def _death(case: Case, rounds: int, book: Book, whom: str, notes: list[str]) -> list[FaultConfig]:
     """As a kill: fenced in that round, back from that one on, with that checkpoint."""
-    fenced = case.fenced[0] if case.fenced else None
-    round_ = case.round if fenced is None else fenced.round
-    if round_ is not None and fenced is not None and not fenced.during and case.robots[0] in book.dealt.get(round_, ()):
-        round_ += 1  # it had been dealt that round and had published: the next one is the first without it
+    round_, before = _struck(case, book)
     if round_ is None or round_ >= rounds:
         notes.append(f"{whom}: left out, it has no round: the run was ending or had not begun")
         return []
-    before = fenced is not None and not fenced.during
     back = rounds if case.back is None else min(case.back, rounds)
     settings: dict[str, Any] = {"kind": "kill", "robots": case.robots, "round": round_}
     if before:
@@ -83,6 +79,29 @@ def _death(case: Case, rounds: int, book: Book, whom: str, notes: list[str]) -> 
             was = f"from round {case.off} to before {case.on or back}"
             notes.append(f"{whom}: its body was off {was}, now from {first} to before {back}, so not exact")
     return [FaultConfig(**settings)]
+
+
+def _struck(case: Case, book: Book) -> tuple[int | None, bool]:
+    """The round of the kill that comes to the same, and whether it strikes before that round is dealt."""
+    if not case.fenced:
+        return case.round, False
+    fenced, incarnation = case.fenced[0], case.incarnations[0]
+    # Its socket may be gone before anybody has said that it is dead: what was dealt then is lost, as if in its hands.
+    unreachable = {
+        rollout.round
+        for rollout in book.lost
+        if (rollout.learner, rollout.incarnation, rollout.why) == (case.learner, incarnation, "unreachable")
+    }
+    last = fenced.round if fenced.round in unreachable else fenced.round - 1
+    first = last + 1
+    while first - 1 in unreachable:
+        first -= 1
+    if first <= last:
+        return first, False
+    if fenced.during:
+        return fenced.round, False
+    published = book.dealt_to.get(fenced.round, {}).get(case.robots[0]) == incarnation
+    return (fenced.round + 1 if published else fenced.round), True
 
 
 def _server(case: Case, rounds: int, notes: list[str]) -> list[FaultConfig]:
