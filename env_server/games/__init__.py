@@ -1,0 +1,1 @@
+"""Matrix games: one state, two agents, one joint action per episode."""
