@@ -7,11 +7,15 @@ Only `make_world` and `survey` load what a world is stepped with.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import env_server.games.setup as games
 import env_server.handoff.setup as handoff
+import env_server.traffic.setup as traffic
 import env_server.warehouse.setup as warehouse
+from env_server.games.tasks import TASKS as GAME_TASKS
 from env_server.handoff.tasks import TASKS as HANDOFF_TASKS
 from env_server.kinds import Survey, Task
 from env_server.protocol import World
+from env_server.traffic.tasks import TASKS as TRAFFIC_TASKS
 from env_server.warehouse.tasks import tasks as warehouse_tasks
 from fleet.core.config.world import Kind, WorldConfig
 
@@ -24,6 +28,8 @@ class _Setup(NamedTuple):
 _SETUPS: Mapping[Kind, _Setup] = {
     "warehouse": _Setup(warehouse.resolve, warehouse.survey),
     "handoff": _Setup(handoff.resolve, handoff.survey),
+    "game": _Setup(games.resolve, games.survey),
+    "traffic": _Setup(traffic.resolve, traffic.survey),
 }
 
 
@@ -33,6 +39,14 @@ def make_world(config: WorldConfig) -> World:
         from env_server.handoff.world import Handoff
 
         return Handoff(config)
+    if config.kind == "game":
+        from env_server.games.world import GameWorld
+
+        return GameWorld(config)
+    if config.kind == "traffic":
+        from env_server.traffic.world import Traffic
+
+        return Traffic(config)
     from env_server.warehouse.world import Warehouse
 
     return Warehouse(config)
@@ -50,4 +64,4 @@ def survey(config: WorldConfig) -> Survey:
 
 def tasks() -> tuple[Task, ...]:
     """Every way to name a world."""
-    return warehouse_tasks() + HANDOFF_TASKS
+    return warehouse_tasks() + HANDOFF_TASKS + GAME_TASKS + TRAFFIC_TASKS

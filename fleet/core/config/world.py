@@ -1,14 +1,17 @@
 """The `[world]` table: which world, how many robots, what they see and what they are paid for."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fleet.core.config.game import GameConfig
 from fleet.core.config.handoff import HandoffConfig
 from fleet.core.config.table import UNSET, Table
+from fleet.core.config.traffic import TrafficConfig
 
-Kind = Literal["warehouse", "handoff"]
+Kind = Literal["warehouse", "handoff", "game", "traffic"]
 RewardKind = Literal["individual", "global", "two-stage", "dense"]
 DispatchRule = Literal["off", "random", "nearest", "matching"]
 
@@ -17,6 +20,8 @@ _OF_THE_WAREHOUSE = (
     *("map", "layout", "shelf_columns", "shelf_rows", "column_height", "stations"),
     *("request_queue", "dispatch", "station"),
 )
+_TABLES: tuple[Kind, ...] = ("handoff", "game", "traffic")
+_REWARDS: Mapping[Kind, RewardKind | None] = {"handoff": "dense", "game": None, "traffic": None}
 
 
 class WorldConfig(Table):
@@ -64,27 +69,35 @@ class WorldConfig(Table):
     )
 
     handoff: HandoffConfig | None = Field(None, description='The handoff task\'s settings, with kind = "handoff".')
+    game: GameConfig | None = Field(None, description='The game of two agents, with kind = "game".')
+    traffic: TrafficConfig | None = Field(None, description='The grid of intersections, with kind = "traffic".')
 
     @model_validator(mode="before")
     @classmethod
     def _own_table(cls, data: Any) -> Any:
         """A kind's own table is there whenever that kind is, all of it at its defaults if nothing else is said."""
-        if isinstance(data, dict) and data.get("kind") == "handoff" and data.get("handoff") in (None, UNSET):
-            return {**data, "handoff": {}}
+        kind = data.get("kind") if isinstance(data, dict) else None
+        if kind in _TABLES and data.get(kind) in (None, UNSET):
+            return {**data, kind: {}}
         return data
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Self:
+        for kind in _TABLES:
+            if self.kind != kind and getattr(self, kind) is not None:
+                raise ValueError(f'`{kind}` has the settings of another world; allowed only with kind = "{kind}"')
         if self.kind == "warehouse":
-            if self.handoff is not None:
-                raise ValueError('`handoff` has the settings of another world; allowed only with kind = "handoff"')
             return self._checked_warehouse()
         for name in _OF_THE_WAREHOUSE:
             value = getattr(self, name)
             if value != type(self).model_fields[name].default:
-                raise ValueError(f'`{name}` is a setting of a warehouse; kind = "handoff" has [world.handoff]')
-        if self.reward not in (None, "dense"):
-            raise ValueError(f'reward = "{self.reward}" with kind = "handoff"; allowed is "dense"')
+                raise ValueError(f'`{name}` is a setting of a warehouse; kind = "{self.kind}" has [world.{self.kind}]')
+        allowed = _REWARDS[self.kind]
+        if self.reward not in (None, allowed):
+            raise ValueError(
+                f'reward = "{self.reward}" with kind = "{self.kind}"; allowed is '
+                + (f'"{allowed}"' if allowed else "to leave it unset: that world pays in its own way")
+            )
         return self
 
     def _checked_warehouse(self) -> Self:
