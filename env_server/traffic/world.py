@@ -108,8 +108,6 @@ class Traffic:
         view[..., 4] = self._signal
         view[..., 5] = self._since
         view[..., 6:] = downstream(self._queues, 0)
-        if not np.may_share_memory(grid, out):  # a strided `out` was copied to be reshaped
-            out[:] = grid.reshape(out.shape)
 
     @property
     def bodies(self) -> tuple[Body, ...]:
