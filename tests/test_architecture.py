@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -62,11 +63,20 @@ def imported(tree: ast.AST, module: str) -> Iterator[str]:
                 yield inner if inner in MODULES else str(node.module)
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
 def graph() -> dict[str, set[str]]:
-    trees = {module: ast.parse(path.read_text()) for module, path in MODULES.items()}
     return {
-        module: {name for name in imported(tree, module) if name.partition(".")[0] in {*PACKAGES, "tests", "scripts"}}
-        for module, tree in trees.items()
+        module: {
+            name
+            for name in imported(tree_of(path), module)
+            if name.partition(".")[0] in {*PACKAGES, "tests", "scripts"}
+        }
+        for module, path in MODULES.items()
     }
 
 
@@ -176,7 +186,7 @@ def test_the_search_for_pickles_leaves_the_rest_alone(text):
 
 def test_nothing_is_unpickled():
     """Broken by a `torch.load(path)` in learners/, by `eval(text)` in fleet/core and by an `allow_pickle=True`."""
-    found = {module: list(unsafe(ast.parse(path.read_text()))) for module, path in MODULES.items()}
+    found = {module: list(unsafe(tree_of(path))) for module, path in MODULES.items()}
     assert {module: what for module, what in found.items() if what} == {}
 
 

@@ -177,6 +177,7 @@ def moved(slow: Slow) -> list[int]:
         faces -= blocked
 
 
+@pytest.mark.slow
 def test_reservations_are_those_of_the_paper_s_recursion():
     """Broken by a swap that isn't refused, by who keeps what it couldn't get, and by who drives too soon."""
     draw = np.random.default_rng(11)

@@ -105,6 +105,7 @@ def test_p99_is_what_one_in_a_hundred_exceeds(values: list[float]) -> None:
     assert found in values
 
 
+@pytest.mark.slow
 @given(st.floats(0.01, 8.0), st.integers(2, 400))
 def test_what_gets_on_steadily_is_never_stuck(gap: float, count: int) -> None:
     advance = Advance(10.0, 60.0)
@@ -125,6 +126,7 @@ def test_being_brought_back_costs_nothing_and_begins_the_pauses_anew() -> None:
     assert isinstance(decide(budget, 4.0)[1], Failed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("allowed", range(5))
 @given(moments=st.lists(st.tuples(st.floats(0.0, 100.0), st.booleans()), max_size=20))
 def test_no_revival_changes_how_many_restarts_there_are(allowed: int, moments: list[tuple[float, bool]]) -> None:

@@ -45,6 +45,7 @@ def recorded(config: WorldConfig, planner: type[Greedy] | type[Pibt]) -> tuple[B
     return bound, lengths, world.metrics()["deliveries_by_copy"].sum(axis=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planner", [Greedy, Pibt])
 @pytest.mark.parametrize(
     "floor",

@@ -152,6 +152,7 @@ def test_those_left_go_on_when_robots_are_towed(planner):
     assert np.delete(second, list(towed), axis=1).min() > 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planner", PLANNERS)
 def test_the_same_seed_gives_the_same_deliveries_and_another_one_does_not(planner):
     config = FLOORS["demo"].model_copy(update=BRIEF)
@@ -185,6 +186,7 @@ def drawn_floors(seeds: int, folder: Path) -> list[WorldConfig]:
     return [floor for seed in range(seeds) if (floor := drawn_floor(seed, folder)) is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planner", PLANNERS)
 def test_nobody_collides_on_drawn_floors_either(planner, tmp_path):
     floors = drawn_floors(24, tmp_path)

@@ -28,6 +28,7 @@ def test_settings_are_rwares() -> None:
         assert ours.column_height == theirs["column_height"]
 
 
+@pytest.mark.slow
 def test_floors_are_rwares() -> None:
     for name in REGISTERED:
         ours, theirs = preset(name), Rware(**gymnasium.spec(name).kwargs | {"request_queue_size": 1})

@@ -34,6 +34,7 @@ def acted(policy, rollout, missing, blind):
     return replace(rollout, robots=tuple(kept), truncated=nowhere, final_obs=rollout.final_obs[:0], **parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scaling", ["none", "range", "running"])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize(("missing", "blind"), [((), ()), ((1,), ()), ((0, 2), ()), ((), (0,)), ((2,), (1,))])

@@ -177,6 +177,7 @@ def test_speed_leaves_out_the_start_and_shares_add_up() -> None:
     assert sum(value for name, value in found.items() if name.endswith("_share")) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     found = [spread(rng.normal(3.0, 1.0, 40).tolist()) for _ in range(200)]

@@ -31,6 +31,7 @@ Patch = pytest.MonkeyPatch
 QUICK, MANY, ENOUGH = 20, 300, 400
 
 
+@pytest.mark.slow
 def test_the_first_seeds_hold():
     assert [played.broken for played in map(play, range(QUICK)) if played.broken] == []
 

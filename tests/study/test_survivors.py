@@ -55,6 +55,7 @@ def trouble(kind: str, **settings: float) -> Strike:
     return Strike(number=0, kind=kind, learner=0, robots=(0,), at_s=FROM_S - 1.0, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "strike",
     [

@@ -200,6 +200,7 @@ RATES = st.none() | st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(faults(), max_size=4), RATES)
 def test_every_plan_that_is_written_loads_back_equal_in_a_config_and_as_a_file(tmp_path_factory, some, rates):
     plan = FaultPlan(fault=tuple(some), rates=rates)
@@ -240,6 +241,7 @@ READY = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", sorted(shipped_configs()))
 @pytest.mark.parametrize("name", sorted(shipped_plans()))
 def test_shipped_plans_strike_in_every_shipped_config(name, config):
