@@ -64,13 +64,13 @@ def coordination(best: float = 5.0, second: float = 3.0, miss: float = 0.0) -> G
 
 
 def climbing() -> Game:
-    """The climbing game of Claus and Boutilier (1998), section 4: two penalties guard the optimum (0, 0)."""
+    """The climbing game of Claus and Boutilier (1998): two penalties guard the optimum (0, 0)."""
     table = [[11.0, -30.0, 0.0], [-30.0, 7.0, 6.0], [0.0, 0.0, 5.0]]
     return _common("climbing", table, "the optimum (0, 0) is next to the worst that can happen")
 
 
 def penalty(k: float = -100.0) -> Game:
-    """The penalty game of Claus and Boutilier (1998), section 4: two optima, and `k` for who mixes them up."""
+    """The penalty game of Claus and Boutilier (1998): two optima, and `k` for who mixes them up."""
     table = [[10.0, 0.0, k], [0.0, 2.0, 0.0], [k, 0.0, 10.0]]
     return _common("penalty", table, "two optima, (0, 0) and (2, 2), and a safe (1, 1)")
 

@@ -1,8 +1,6 @@
 """`fleet degrade`: how much a trained fleet still delivers with robots offline, as a table and a plot."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,7 +39,7 @@ def degrade(
     """Measure throughput per number of robots offline, next to the straight line (n - k) / n."""
     from dataclasses import asdict
 
-    from fleet.commands.screen import print_json
+    from fleet.commands.screen import count_up, make_folder, print_json
     from fleet.core.errors import BadInput
     from fleet.study.degrade import degrade as study
 
@@ -53,7 +51,7 @@ def degrade(
         counts = [count for count in counts if count < robots]
     if max(counts) > robots:
         raise BadInput(f"--offline {max(counts)}; {source} has {robots} robots, so allowed are 0 to {robots}")
-    _make(out)
+    make_folder(out)
     run = Path(source) if Path(source).is_dir() else _train(config, out, quiet=as_json)
     curve = study.degrade(
         run,
@@ -63,7 +61,7 @@ def degrade(
         episodes=episodes,
         greedy=greedy,
         snapshot=snapshot,
-        on_done=_count_up(),
+        on_done=count_up("evaluations"),
     )
     if out is not None:
         _write(curve, out)
@@ -82,17 +80,6 @@ def _counts(text: str) -> list[int]:
         return [int(word) for word in text.split(",") if word.strip()]
     except ValueError:
         raise BadInput(f"--offline {text}; expected numbers of robots with commas, such as 0,1,2,4") from None
-
-
-def _make(out: Path | None) -> None:
-    """The folder for what is written, before an hour is spent on it."""
-    from fleet.core.errors import BadInput
-
-    if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadInput(f"--out {out}: can't be made: {error.strerror}") from error
 
 
 def _config(source: str) -> tuple["Config", int]:
@@ -128,17 +115,6 @@ def _train(config: "Config", out: Path | None, *, quiet: bool) -> Path:
     if finished.outcome.kind != "done":
         raise FleetError(f"the training in {finished.path} {finished.outcome.kind}: {finished.outcome.reason}")
     return finished.path
-
-
-def _count_up() -> Callable[[int, int], None]:
-    """Counts evaluations on a terminal's stderr, in one line that is wiped when all are done."""
-
-    def show(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            text = "" if done == total else f"{done} of {total} evaluations"
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-    return show
 
 
 def _write(curve: "Degradation", out: Path) -> None:

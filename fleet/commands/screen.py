@@ -1,8 +1,9 @@
-"""What the commands share for printing: errors, JSON, tables, numbers a person can read."""
+"""What the commands share for printing: errors, JSON, tables, numbers a person can read; and the folder to write to."""
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 MISSING = "-"
@@ -32,6 +33,28 @@ def print_table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> No
             for cell, width, right in zip(row, widths, figures, strict=True)
         )
         print("  ".join(cells).rstrip())
+
+
+def count_up(what: str) -> Callable[[int, int], None]:
+    """Counts what is done on a terminal's stderr, in one line that is wiped when all of it is."""
+
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            text = "" if done == total else f"{done} of {total} {what}"
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+def make_folder(out: Path | None) -> None:
+    """The folder for what is written, before an hour is spent on it. Raises BadInput."""
+    from fleet.core.errors import BadInput
+
+    if out is not None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"--out {out}: can't be made: {error.strerror}") from error
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -9,8 +9,8 @@ F64 = npt.NDArray[np.float64]
 def run(payoffs: F64, seed: int, episodes: int, alpha: float, epsilon: float) -> F64:
     """The Q tables of both agents before the first and after each episode, f64 (episodes + 1, 2, A).
 
-    payoffs f64 (2, A, A): what each agent is paid for the joint action. Stateless Q-learning (Claus and Boutilier 1998,
-    equation 1): an agent moves its value of the action it took by `alpha` towards what it was paid, and knows nothing
+    payoffs f64 (2, A, A): what each agent is paid for the joint action. Stateless Q-learning (Claus and Boutilier
+    1998): an agent moves its value of the action it took by `alpha` towards what it was paid, and knows nothing
     of the other. It takes its best action, or with probability `epsilon` any. Tables begin uniform in [0, 1).
     """
     # One stream, and a second draw only by who explores: results can be held to published ones seed by seed.

@@ -19,7 +19,7 @@ def coordination(miss):
     ("miss", "counts"), [(0.0, {(0, 0): 104, (1, 1): 96}), (2.5, {(0, 0): 23, (1, 1): 177})], ids=["0", "2.5"]
 )
 def test_two_hundred_seeds_end_as_published(miss, counts):
-    """Broken by drawing the random action whether or not it is taken, and by updating agent 0 before 1 chooses."""
+    """Broken by drawing the random action whether or not it is taken."""
     tables = compiled.sweep(coordination(miss), range(200), 4000, 0.1, 0.1)
     assert Counter(map(tuple, independent.greedy(tables).tolist())) == counts
 

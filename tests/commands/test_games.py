@@ -1,0 +1,71 @@
+"""`fleet games`: what it prints and writes, and what it refuses."""
+
+import json
+
+import pytest
+
+from fleet.commands.main import main
+
+SHORT = ["--seeds", "20", "--episodes", "200"]
+
+
+def test_a_table_of_where_seeds_end(capsys):
+    assert main(["games", "coordination", *SHORT, "--payoff", "miss=1", "--payoff", "best=7"]) == 0
+    out = capsys.readouterr().out
+    assert "20 seeds, 200 episodes, alpha 0.1, epsilon 0.1" in out
+    rows = [line.split() for line in out.splitlines() if line.startswith("(")]
+    assert [row[2] for row in rows if row[0][1] == row[1][0]] == ["3.0", "7.0"]
+    assert sum(int(row[3]) for row in rows) == 20
+    assert "optimal policy: " in out
+
+
+def test_what_is_written_is_named(capsys, tmp_path):
+    out = tmp_path / "new" / "folder"
+    assert main(["games", "coordination", *SHORT, "--out", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [str(out / "coordination.json"), str(out / "coordination.png")]
+    assert json.loads((out / "coordination.json").read_text())["terms"]["seeds"] == 20
+    assert main(["games", "climbing", *SHORT, "--out", str(out)]) == 0
+    assert not (out / "climbing.png").exists()
+
+
+def test_json_is_nothing_but_json(capsys):
+    assert main(["games", "pennies", *SHORT, "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert sum(outcome["reached"]["count"] for outcome in value["outcomes"]) == 20
+    assert value["optimal"] is None
+
+
+def test_the_payoff_study(capsys, tmp_path):
+    options = ["--study", "payoffs", "--seeds", "4", "--episodes", "50", "--out", str(tmp_path)]
+    assert main(["games", "coordination", *options]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines() if " to " in line][::4] == [
+        "-2.00", "-1.00", "0.00", "1.00", "2.00", "3.00"
+    ]  # fmt: skip
+    assert out.splitlines()[-1] == str(tmp_path / "payoffs.png")
+    assert len(json.loads((tmp_path / "payoffs.json").read_text())["points"]) == 21
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["chicken"], "game chicken; allowed are coordination, climbing, penalty, pennies"),
+        (["coordination", "--seeds", "0"], "--seeds 0; allowed are 1 to"),
+        (["coordination", "--alpha", "2"], "--alpha 2.0; allowed are"),
+        (["coordination", "--payoff", "miss"], "--payoff miss; expected a name and a number"),
+        (["coordination", "--payoff", "mis=1"], "coordination: payoff mis; allowed are best, second, miss"),
+        (["penalty", "--payoff", "k=nan"], "penalty: payoff k=nan; allowed are finite"),
+        (["coordination", "--study", "seeds"], "--study seeds; allowed is payoffs"),
+        (["climbing", "--study", "payoffs"], "--study payoffs of climbing; it is a study of coordination"),
+        (["coordination", "--study", "payoffs", "--payoff", "miss=1"], "--payoff miss is what the study sweeps"),
+        (["coordination", "--out", "file/folder"], "--out file/folder: can't be made"),
+    ],
+)
+def test_bad_input_is_2_and_writes_nothing(arguments, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert main(["games", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert said in err
+    assert out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
