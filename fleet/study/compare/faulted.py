@@ -100,11 +100,14 @@ def _totals(place: Path) -> dict[str, float]:
 
 
 def _fault(fault: Mapping[str, Any], place: Path) -> dict[str, Any]:
-    """What is told of one fault: how much longer rounds stood still while it was on, and how much was still trained."""
+    """What is told of one fault: how much longer rounds stood still while it was on, and how much was still trained.
+
+    Where it hit every robot, there are no others to have waited, and it is told how long training stood still.
+    """
     before, during = fault["before"] or {}, fault["during"] or {}
     known = [each.get("waiting_s") for each in (before, during)]
     since = fault["suspect"] if fault["inject"] is None else fault["inject"]
-    stood = None
+    stood = fault["idle_s"]
     if None not in known:
         stood = max(0.0, during["waiting_s"] - before["waiting_s"]) * during["rounds"]
     return {
