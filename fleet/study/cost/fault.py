@@ -156,7 +156,7 @@ def _idle(case: Case, quiet: Sequence[int], run: History) -> float | None:
         return None
     lines = [run.metrics.get(number) for number in range(case.round, again + 1)]
     known = [line for line in lines if line is not None and isinstance(line.get("wall_s"), int | float)]
-    usual = [run.metrics[number]["wall_s"] for number in quiet if "wall_s" in run.metrics[number]]
+    usual = [float(run.metrics[number]["wall_s"]) for number in quiet if "wall_s" in run.metrics[number]]
     if len(known) < len(lines) or not usual:
         return None
     expected = sum(map(_trained, known)) * sum(usual) / len(usual)
@@ -164,7 +164,7 @@ def _idle(case: Case, quiet: Sequence[int], run: History) -> float | None:
 
 
 def _trained(line: Mapping[str, Any] | None) -> bool:
-    return line is not None and line.get("trained_per_s", 0.0) > 0.0
+    return line is not None and float(line.get("trained_per_s", 0.0)) > 0.0
 
 
 def _lost(case: Case, run: History) -> int | None:
