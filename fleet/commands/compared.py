@@ -135,9 +135,9 @@ def _under(scheme: "FaultSummary") -> tuple[str, ...]:
         _seeds(scheme.seeds, len(scheme.failed)),
         _mean(scheme.speed_kept, 3),
         _interval(scheme.speed_kept, 3),
-        _mean(scheme.stood_still_s),
-        _mean(scheme.retention, 3),
-        _mean(scheme.per_capita, 3),
+        _with_interval(scheme.stood_still_s),
+        _with_interval(scheme.retention),
+        _with_interval(scheme.per_capita),
         number(scheme.lost, 0),
         number(scheme.undone, 0),
     )
