@@ -113,7 +113,7 @@ def _print_faults(under: "Sequence[FaultSummary]") -> None:
         "and updates lost\n"
     )
     rows = [
-        (scheme.scheme, kind, *(number(fault[name]) for name in _FAULT))
+        (scheme.scheme, kind, *(number(fault[name], digits) for name, digits in _FAULT.items()))
         for scheme in under
         for kind, fault in scheme.by_kind.items()
     ]
@@ -126,7 +126,7 @@ def _print_faults(under: "Sequence[FaultSummary]") -> None:
             print(f"\n{scheme.scheme} failed: {error}")
 
 
-_FAULT = ("speed_kept", "recovery_s", "stood_still_s", "lost", "updates_lost")
+_FAULT = {"speed_kept": 2, "recovery_s": 2, "stood_still_s": 2, "lost": 0, "updates_lost": 1}
 
 
 def _under(scheme: "FaultSummary") -> tuple[str, ...]:
@@ -135,9 +135,9 @@ def _under(scheme: "FaultSummary") -> tuple[str, ...]:
         _seeds(scheme.seeds, len(scheme.failed)),
         _mean(scheme.speed_kept, 3),
         _interval(scheme.speed_kept, 3),
-        _mean(scheme.stood_still_s),
-        _mean(scheme.retention, 3),
-        _mean(scheme.per_capita, 3),
+        _with_interval(scheme.stood_still_s),
+        _with_interval(scheme.retention),
+        _with_interval(scheme.per_capita),
         number(scheme.lost, 0),
         number(scheme.undone, 0),
     )

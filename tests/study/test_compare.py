@@ -4,23 +4,36 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fleet.control.ending import Outcome
+from fleet.core.config import Config
+from fleet.core.config.load import load_plan
+from fleet.core.config.write import to_toml
 from fleet.core.errors import BadInput, FleetError
 from fleet.core.faults.kinds import KINDS
+from fleet.core.rundir import RunDirectory
+from fleet.core.snapshots import SnapshotStore
+from fleet.study.compare import cell as cells
 from fleet.study.compare import compare as comparing
+from fleet.study.compare import training
 from fleet.study.compare.budget import Budget, parse_budget, rounds_of
 from fleet.study.compare.cell import Cell, Terms, cell_config
 from fleet.study.compare.compare import Asked, compare
 from fleet.study.compare.curve import curve, reached, seconds, speed
+from fleet.study.compare.faulted import Plan
 from fleet.study.compare.interval import spread
+from fleet.study.compare.plot import plot_scale, plot_training
 from fleet.study.compare.results import Results
 from fleet.study.compare.schemes import SCHEMES, find_scheme, fitting, task_config, tuned_settings
 from fleet.study.compare.summary import summarize
 from fleet.study.compare.traffic import traffic
+from fleet.study.compare.training import seconds_kept
+from fleet.study.run import Finished
 
 TERMS = Terms(parse_budget("4000"), episodes=4)
 
@@ -214,6 +227,69 @@ def test_what_failed_is_kept_as_failed_and_tried_again(tmp_path: Path) -> None:
     assert results.get("a", "text") is None
 
 
+@pytest.mark.parametrize("part", ["smoke-independent-0", "smoke-independent-0-quiet", "smoke-independent-0-faulted"])
+def test_a_training_of_another_config_is_refused_and_not_taken_for_this_one(tmp_path: Path, part: str) -> None:
+    """Broken by looking at the results' files alone: a training may be done whose result was never written."""
+    other = to_toml(task_config("smoke", SCHEMES["independent"], ("learner.learning_rate=0.123",)))
+    (tmp_path / "runs").mkdir()
+    RunDirectory.create(tmp_path / "runs" / part, other, ["fleet"]).close()
+    plan = Plan("faults.toml", load_plan("configs/comparison/faults.toml"))
+    with pytest.raises(BadInput, match=rf"{part}: a training of another config: .*learning_rate is 0.123 there"):
+        compare(Asked(("smoke",), ("independent", "random"), 1, TERMS, plan), tmp_path)
+
+
+def test_time_counts_up_to_what_a_killed_training_goes_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken by counting rounds that are trained again."""
+    assert seconds_kept(tmp_path / "none") == 0.0
+    text = to_toml(task_config("smoke", SCHEMES["independent"]))
+    with RunDirectory.create(tmp_path / "run", text, ["fleet"]) as run:
+        run.metrics.write_text("".join(json.dumps(line(k + 1, 2.0, 0.0)) + "\n" for k in range(7)))
+        assert seconds_kept(run.path) == 0.0
+        monkeypatch.setattr(SnapshotStore, "newest", lambda _: SimpleNamespace(round=4))
+        assert seconds_kept(run.path) == 8.0
+        run.write_json("summary.json", {"outcome": "interrupted"})
+        assert seconds_kept(run.path) == 14.0
+
+
+def test_a_training_killed_when_its_time_was_up_is_ended_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken by looking at the time alone: a killed training has no summary, and its figures could never be had."""
+    ended = []
+    monkeypatch.setattr(cells, "train", lambda _, place, look: ended.append(place))
+    monkeypatch.setattr(cells, "figures", lambda *_: {})
+    monkeypatch.setattr(cells, "_evaluate", lambda *_: {})
+    monkeypatch.setattr(cells, "seconds_kept", lambda _: 61.0)
+    cell, place = Cell("smoke", "independent", 0), tmp_path / "smoke-independent-0"
+    place.mkdir()
+    cells.do_cell(cell, Terms(Budget(minutes=1), 4), tmp_path, lambda *_: None)
+    assert ended == [place]
+    (place / "summary.json").write_text("{}")
+    cells.do_cell(cell, Terms(Budget(minutes=1), 4), tmp_path, lambda *_: None)
+    assert ended == [place]
+
+
+def test_a_folder_that_was_never_finished_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken by opening it: it isn't a run's folder yet, and the cell would fail for ever."""
+    (tmp_path / "run" / "logs").mkdir(parents=True)
+    begun = []
+
+    def fake(config: Config, place: Path, on_status: Any) -> Finished:
+        begun.append(place.exists())
+        return Finished(place, Outcome("done", ""))
+
+    monkeypatch.setattr(training, "run", fake)
+    training.train(task_config("smoke", SCHEMES["independent"]), tmp_path / "run", lambda status: True)
+    assert begun == [False]
+
+
+def test_where_all_failed_there_is_still_a_picture(tmp_path: Path) -> None:
+    done = {(part, "smoke", "shared", 0): {"status": "failed", "error": "it broke"} for part in ("train", "scale")}
+    plot_training(done, "smoke", tmp_path / "a.png")
+    plot_scale(done, tmp_path / "b.png")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png"}
+
+
 def test_one_schemes_crash_leaves_the_others_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = []
 
@@ -253,8 +329,6 @@ def test_nothing_is_begun_if_any_of_it_cant_be(asked: Asked, said: str, tmp_path
 
 
 def test_the_shipped_plan_has_the_three_faults_that_the_table_is_of() -> None:
-    from fleet.core.config.load import load_plan
-
     kinds = [fault.kind for fault in load_plan(Path("configs/comparison/faults.toml")).fault]
     assert kinds == ["offline", "kill", "cut"]
     assert all(kind in KINDS for kind in kinds)

@@ -94,6 +94,57 @@ def test_a_planned_kill_fault_by_fault(tmp_path):
     assert fault.during.agent_steps_per_s == pytest.approx(3 * EACH * 2 / 10.0)  # rounds 3, 4 and 5
 
 
+def central(path, walls, trained):
+    """A run under one learner for all robots, killed while it has round 3 and back in round 5."""
+    config = load_config("smoke", ["mapping=central", "learner.algorithm=mappo", f"run.rounds={ROUNDS}"])
+    kill = KILL.model_copy(update={"robots": (0, 1, 2), "body": "drives-on"})
+    config = config.model_copy(update={"faults": FaultPlan(fault=(kill,))})
+    with RunDirectory.create(path, to_toml(config), ["fleet", "run"]) as run:
+        lines = [
+            {"round": number + 1, "deliveries_per_1000": 1.0, "wall_s": wall, "trained_per_s": 100.0 * rate}
+            for number, (wall, rate) in enumerate(zip(walls, trained, strict=True))
+            if wall
+        ]
+        run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    about = {"number": 0, "kind": "kill", "target": "robots", "learner": 0, "robots": [0, 1, 2]}
+    online = {"learner": 0, "incarnation": 1, "round": 5, "version": 3}
+    events(
+        run,
+        {"event": "inject", "process": "learner-0", **about, "round": 3, "at": 20.0},
+        {"event": "declare", "process": "learner-0", "incarnation": 0, "cause": "learner_died", "number": 0},
+        {"event": "online", "process": "env_server", "details": online, "at": 30.0},
+    )
+    return run
+
+
+@pytest.mark.parametrize(
+    ("walls", "trained", "idle"),
+    [
+        ((9, 2, 4, 1, 1, 7, 2, 2), (1, 1, 1, 0, 0, 1, 1, 1), 6.0),  # rounds 3 to 5 took 9 s, one like 1 and 2 takes 3
+        ((9, 2, 4, 1, 1, 7, 2, 2), (1, 1, 1, 0, 0, 0, 1, 1), 8.0),  # back in round 5, and learned again in round 6
+        ((9, 2, 4, 5, 5, 5, 2, 2), (1, 1, 1, 1, 1, 1, 1, 1), 6.0),  # slowed down: three rounds, each 2 s longer
+        ((9, 2, 4, 1, 1, 7, 2, 2), (1, 1, 1, 0, 0, 0, 0, 0), None),
+        ((9, 2, 4, 1, 0, 7, 2, 2), (1, 1, 1, 0, 0, 1, 1, 1), None),  # round 4 was thinned out
+        ((9, 2, 4, 1, 1, 1, 2, 2), (1, 1, 1, 0, 0, 1, 1, 1), 0.0),
+    ],
+)
+def test_a_fault_that_hits_all_robots_tells_how_long_training_stood_still(tmp_path, walls, trained, idle):
+    """Broken by ending at the return, by counting no trained round, and by counting the run's first among the usual."""
+    cost = measure(central(tmp_path / "run", walls, trained).path)
+    assert cost is not None
+    (fault,) = cost.faults
+    assert (fault.round, fault.back, fault.during) == (3, 5, None)
+    assert fault.idle_s == (None if idle is None else pytest.approx(idle))
+
+
+def test_a_fault_with_survivors_is_told_by_them(tmp_path):
+    run = make(tmp_path / "run", [KILL], hit=(4, 5))
+    killed(run)
+    cost = measure(run.path)
+    assert cost is not None
+    assert cost.faults[0].idle_s is None
+
+
 def test_what_is_withheld_once_it_is_back_is_none_of_the_fault_s(tmp_path):
     """Broken by counting `back` among its rounds."""
     run = make(tmp_path / "run", [KILL])

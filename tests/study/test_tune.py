@@ -96,6 +96,39 @@ def test_it_goes_on_where_it_stopped_and_draws_nothing_twice(training: Training,
     assert len({json.dumps(each) for each in training.tried}) == 5
 
 
+@pytest.mark.parametrize("killed_in", [0, 1])
+def test_a_trial_that_was_broken_off_is_done_again_and_not_counted(
+    training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_in: int
+) -> None:
+    """Broken by counting it among those that failed: the task as it stands was then never tried."""
+
+    def killed(*arguments: Any) -> Any:
+        found = training(*arguments)
+        if len(training.tried) > killed_in:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(tuning, "do_cell", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tune(asked(3), tmp_path)
+    monkeypatch.setattr(tuning, "do_cell", training)
+    tuned = tune(asked(3), tmp_path)
+    assert training.tried[killed_in] == training.tried[killed_in + 1]
+    assert (tuned.trials, tuned.failed, len(training.tried)) == (3, 0, 4)
+    assert tuned.untuned is not None
+
+
+def test_a_search_goes_on_with_the_same_config_only(training: Training, tmp_path: Path) -> None:
+    """Broken by knowing a task by its path alone."""
+    task = tmp_path / "task.toml"
+    shipped = Path("configs/smoke.toml").read_text()
+    task.write_text(shipped)
+    tune(Asked(str(task), SCHEMES["independent"], 1, 1, TERMS), tmp_path / "out")
+    task.write_text(shipped.replace("worlds = 4", "worlds = 2"))
+    with pytest.raises(BadInput, match="trials of independent are of another config: .*worlds = 2"):
+        tune(Asked(str(task), SCHEMES["independent"], 2, 1, TERMS), tmp_path / "out")
+
+
 def test_schemes_share_a_folder(training: Training, tmp_path: Path) -> None:
     tune(asked(2), tmp_path)
     tune(asked(2, "shared"), tmp_path)

@@ -19,7 +19,7 @@ from fleet.study.compare.budget import Budget, round_steps, rounds_of
 from fleet.study.compare.curve import curve, seconds, speed
 from fleet.study.compare.schemes import Scheme, find_scheme, task_config, tuned_settings
 from fleet.study.compare.traffic import traffic
-from fleet.study.compare.training import train
+from fleet.study.compare.training import Training, seconds_kept, train
 from fleet.study.policies import load_policies, untrained
 
 OnProgress = Callable[[str, float], None]
@@ -65,6 +65,11 @@ def cell_config(cell: Cell, terms: Terms, changes: tuple[str, ...] = ()) -> Conf
     return task_config(cell.task, scheme, (f"run.seed={cell.seed + 1}", "eval.every=0", *changes, *extra), tuned)
 
 
+def cell_trainings(cell: Cell, config: Config, folder: Path) -> tuple[Training, ...]:
+    """What the cell trains in `folder`, under its `cell_config`: nothing if its scheme is not a trained one."""
+    return (Training(config, folder / cell.name),) if find_scheme(cell.scheme).trained else ()
+
+
 def do_cell(
     cell: Cell, terms: Terms, folder: Path, on_progress: OnProgress, changes: tuple[str, ...] = ()
 ) -> dict[str, Any]:
@@ -83,8 +88,7 @@ def do_cell(
 
 def _train(config: Config, budget: Budget, place: Path, on_progress: OnProgress) -> dict[str, Any]:
     watch = Watch(first=2, last=config.run.rounds)
-    metrics = place / "metrics.jsonl"
-    earlier = seconds(read_jsonl(metrics)) if metrics.exists() else 0.0
+    earlier = seconds_kept(place)
 
     def look(status: Status) -> bool:
         watch.look(status)
@@ -94,7 +98,8 @@ def _train(config: Config, budget: Budget, place: Path, on_progress: OnProgress)
         on_progress("training", min(1.0, share))
         return budget.minutes is None or share < 1.0 or status.round == 0
 
-    if budget.minutes is None or earlier < 60.0 * budget.minutes:
+    ended = (place / "summary.json").exists()
+    if budget.minutes is None or not ended or earlier < 60.0 * budget.minutes:
         train(config, place, look)
     return figures(config, place) | {"memory_bytes": watch.memory or None}
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from fleet.core.config.write import to_toml
 from fleet.core.errors import BadInput
-from fleet.study.compare.cell import Cell, OnProgress, Terms, cell_config, do_cell
-from fleet.study.compare.faulted import Plan, do_faulted, faulted_config
+from fleet.study.compare.cell import Cell, OnProgress, Terms, cell_config, cell_trainings, do_cell
+from fleet.study.compare.faulted import Plan, do_faulted, faulted_config, faulted_trainings
 from fleet.study.compare.results import Found, Results
 from fleet.study.compare.scaled import do_scaled, scaled_config
 from fleet.study.compare.schemes import Scheme, find_scheme, fitting
+from fleet.study.compare.training import Training, check_training
 
 MOST_SEEDS = 100
 
@@ -38,12 +39,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work: the file that its result goes to, its config as text, and how to do it."""
+    """One piece of work: the file that its result goes to, its config as text, how to do it, what it trains for it."""
 
     name: str
     key: tuple[str, str, str, int]  # part, task, scheme, and seed or robots
     settings: str
     do: Callable[[OnProgress], Found]
+    trainings: tuple[Training, ...] = ()
 
 
 Done = Mapping[tuple[str, str, str, int], Found]
@@ -61,6 +63,10 @@ def compare(asked: Asked, out: Path, on_cell: OnCell = lambda *_: None) -> Done:
     jobs = list(_jobs(asked, planned, out / "runs"))  # all configs are known to be good before the folder is made
     results = Results(out, _identity(asked))
     kept = [results.get(job.name, job.settings) for job in jobs]
+    for training in (
+        training for job, had in zip(jobs, kept, strict=True) if had is None for training in job.trainings
+    ):
+        check_training(training)
     found: dict[tuple[str, str, str, int], Found] = {}
     for number, (job, had) in enumerate(zip(jobs, kept, strict=True)):
         tell = partial(on_cell, number + 1, len(jobs), job.name)
@@ -92,17 +98,21 @@ def _jobs(asked: Asked, planned: Mapping[str, Sequence[Scheme]], runs: Path) -> 
         for task, schemes in planned.items():
             for scheme in schemes:
                 cell = Cell(task, scheme.name, seed)
-                text = to_toml(cell_config(cell, terms))
-                yield Job(cell.name, ("train", task, scheme.name, seed), text, partial(do_cell, cell, terms, runs))
+                config = cell_config(cell, terms)
+                do = partial(do_cell, cell, terms, runs)
+                trainings = cell_trainings(cell, config, runs)
+                yield Job(cell.name, ("train", task, scheme.name, seed), to_toml(config), do, trainings)
     first = asked.tasks[0]
     trained = [scheme for scheme in planned[first] if scheme.trained]
     for seed in range(asked.seeds if asked.plan is not None else 0):
         for scheme in trained:
             assert asked.plan is not None
             cell = Cell(first, scheme.name, seed)
-            text = to_toml(faulted_config(cell, terms, asked.plan))
-            do = partial(do_faulted, cell, terms, asked.plan, runs)
-            yield Job(f"{cell.name}-faults", ("faults", first, scheme.name, seed), text, do)
+            config = faulted_config(cell, terms, asked.plan)
+            do_plan = partial(do_faulted, cell, terms, asked.plan, runs)
+            trainings = faulted_trainings(cell, config, runs)
+            key = ("faults", first, scheme.name, seed)
+            yield Job(f"{cell.name}-faults", key, to_toml(config), do_plan, trainings)
     for robots in asked.robots:
         for scheme in trained:
             if scheme.most_robots is not None and robots > scheme.most_robots:

@@ -20,7 +20,7 @@ from fleet.core.rundir import RunDirectory
 from fleet.core.seeds import generator
 from fleet.study.compare.cell import Cell, OnProgress, Terms
 from fleet.study.compare.schemes import find_scheme, task_config, tuned_settings
-from fleet.study.compare.training import train
+from fleet.study.compare.training import Training, train
 from fleet.study.cost.cost import write_cost
 from fleet.study.cost.fault import BEFORE
 from fleet.study.policies import load_policies
@@ -59,9 +59,10 @@ def faulted_config(cell: Cell, terms: Terms, plan: Plan) -> Config:
 def do_faulted(cell: Cell, terms: Terms, plan: Plan, folder: Path, on_progress: OnProgress) -> dict[str, Any]:
     """Train without the plan, then with it, and try both policies with robots off. Raises as `do_cell`."""
     config = faulted_config(cell, terms, plan)
-    quiet, struck = folder / f"{cell.name}-quiet", folder / f"{cell.name}-faulted"
-    _train(config.model_copy(update={"faults": FaultPlan()}), quiet, lambda share: on_progress("baseline", share / 2))
-    _train(config, struck, lambda share: on_progress("under faults", 0.5 + share / 2))
+    without, under = faulted_trainings(cell, config, folder)
+    quiet, struck = without.place, under.place
+    _train(without, lambda share: on_progress("baseline", share / 2))
+    _train(under, lambda share: on_progress("under faults", 0.5 + share / 2))
     write_cost(RunDirectory.open(struck), quiet)
     cost = RunDirectory.open(struck).read_json("summary.json").get("cost") or {}
     if "error" in cost:
@@ -82,12 +83,18 @@ def do_faulted(cell: Cell, terms: Terms, plan: Plan, folder: Path, on_progress: 
     }
 
 
-def _train(config: Config, place: Path, on_share: Callable[[float], None]) -> None:
+def faulted_trainings(cell: Cell, config: Config, folder: Path) -> tuple[Training, Training]:
+    """What is trained in `folder` without the faults of `config` (a `faulted_config`), and with them."""
+    without = config.model_copy(update={"faults": FaultPlan()})
+    return Training(without, folder / f"{cell.name}-quiet"), Training(config, folder / f"{cell.name}-faulted")
+
+
+def _train(training: Training, on_share: Callable[[float], None]) -> None:
     def look(status: Status) -> bool:
         on_share(status.round / status.rounds)
         return True
 
-    train(config, place, look)
+    train(training.config, training.place, look)
 
 
 def _totals(place: Path) -> dict[str, float]:
@@ -100,11 +107,14 @@ def _totals(place: Path) -> dict[str, float]:
 
 
 def _fault(fault: Mapping[str, Any], place: Path) -> dict[str, Any]:
-    """What is told of one fault: how much longer rounds stood still while it was on, and how much was still trained."""
+    """What is told of one fault: how much longer rounds stood still while it was on, and how much was still trained.
+
+    Where it hit every robot, there are no others to have waited, and it is told how long training stood still.
+    """
     before, during = fault["before"] or {}, fault["during"] or {}
     known = [each.get("waiting_s") for each in (before, during)]
     since = fault["suspect"] if fault["inject"] is None else fault["inject"]
-    stood = None
+    stood = fault["idle_s"]
     if None not in known:
         stood = max(0.0, during["waiting_s"] - before["waiting_s"]) * during["rounds"]
     return {

@@ -40,7 +40,7 @@ def plot_training(done: Done, task: str, out: Path) -> None:
         _tidy(axes)
     first = figure.axes[0]
     first.set_ylabel("deliveries per robot per 1,000 steps")
-    first.legend(frameon=False, fontsize=8)
+    _name(first)
     figure.suptitle(f"{Path(task).stem}: mean over seeds, and the 95% bootstrap interval of the mean", fontsize=11)
     figure.savefig(out, metadata={"Software": None})
 
@@ -65,7 +65,7 @@ def plot_scale(done: Done, out: Path) -> None:
         axes.set_xlabel("robots")
         axes.set_ylabel(label)
         _tidy(axes)
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    _name(figure.axes[0])
     figure.savefig(out, metadata={"Software": None})
 
 
@@ -93,7 +93,15 @@ def _draw_curve(axes: Axes, scheme: str, curves: Sequence[Found], axis: str, uni
 def _draw_flat(axes: Axes, scheme: str, results: Sequence[Found]) -> None:
     found = spread([result["evaluation"]["deliveries_per_1000"] for result in results])
     if found is not None:
+        if found.low is not None and found.high is not None:
+            axes.axhspan(found.low, found.high, color=_GREY, alpha=0.12, lw=0)
         axes.axhline(found.mean, color=_GREY, ls=_FLAT.get(scheme, "-"), lw=1.2, label=scheme)
+
+
+def _name(axes: Axes) -> None:
+    """A legend, if anything was drawn: all of it may have failed."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8)
 
 
 def _tidy(axes: Axes) -> None:

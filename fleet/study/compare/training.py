@@ -2,14 +2,48 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.control.status import Status
 from fleet.core.config import Config
-from fleet.core.errors import FleetError
+from fleet.core.config.compare import differences
+from fleet.core.config.load import load_config
+from fleet.core.errors import BadInput, FleetError
+from fleet.core.jsonl import read_jsonl
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import SnapshotStore
+from fleet.study.compare.curve import seconds
 from fleet.study.run import Finished, resume, run
+
+
+@dataclass(frozen=True)
+class Training:
+    """One that a result is made of: what is trained, and in which folder."""
+
+    config: Config
+    place: Path
+
+
+def check_training(wanted: Training) -> None:
+    """Raise BadInput if its folder holds a training of another config, whose figures it must not be given."""
+    saved = wanted.place / "config.toml"
+    different = differences(load_config(saved), wanted.config) if saved.exists() else []
+    if different:
+        said = "; ".join(f"{item.key} is {item.saved} there, {item.wanted} here" for item in different)
+        raise BadInput(f"{wanted.place}: a training of another config: {said}; name another folder, or remove this one")
+
+
+def seconds_kept(place: Path) -> float:
+    """Wall time of the rounds in `place` that count: all if it was ended in order, else those it can go on from."""
+    metrics = place / "metrics.jsonl"
+    if not metrics.exists():
+        return 0.0
+    lines = read_jsonl(metrics)
+    if (place / "summary.json").exists():
+        return seconds(lines)
+    newest = SnapshotStore(RunDirectory.open(place).snapshots).newest()
+    return 0.0 if newest is None else seconds([line for line in lines if line["round"] <= newest.round])
 
 
 def train(config: Config, place: Path, look: Callable[[Status], bool]) -> None:
@@ -39,9 +73,10 @@ def _is_done(place: Path) -> bool:
 
 
 def _start_or_go_on(config: Config, place: Path, look: Callable[[Status], bool]) -> Finished:
-    if place.exists():
+    if (place / "manifest.json").exists():  # written last of what makes it a run's folder
         directory = RunDirectory.open(place)
         if directory.is_running() or SnapshotStore(directory.snapshots).newest() is not None:
             return resume(place, config, on_status=look)
+    if place.exists():
         shutil.rmtree(place)  # broken off before it had anything to go on from
     return run(config, place, on_status=look)

@@ -38,7 +38,9 @@ class FaultCost:
     version accepted before the death minus that of the checkpoint it came back with. `withheld`: agent-steps of its
     robots that went to nobody from `round` to before `back`, from the ledger. `during`: those rounds and `back`, which
     begins with the wait for it; `before`: at most ten earlier ones that no fault touched, less the run's first and each
-    server life's first, in which processes start. None: not recorded, or it does not apply.
+    server life's first, in which processes start. `idle_s`: of a fault that hit every robot, how much longer than
+    before it took from the last round before it to the end of the first trained again. None: not recorded, or it does
+    not apply.
     """
 
     number: int | None
@@ -57,6 +59,7 @@ class FaultCost:
     withheld: int | None
     before: Survivors | None
     during: Survivors | None
+    idle_s: float | None
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def fault_cost(case: Case, run: History, touched: Collection[int]) -> FaultCost:
         withheld=_withheld(case, span, run.book),
         before=_survivors(quiet, survivors, run),
         during=_survivors([*span, *([span.stop] if span and case.back == span.stop else [])], survivors, run),
+        idle_s=None if survivors else _idle(case, quiet, run),
     )
 
 
@@ -136,6 +140,31 @@ def _survivors(rounds: Iterable[int], robots: Sequence[int], run: History) -> Su
         steps = sum(run.book.dealt[number].get(robot, 0) for number, _ in lines for robot in robots)
         speed = steps / max(1e-9, sum(line["wall_s"] for _, line in lines))
     return Survivors(len(lines), speed, sum(waiting) / len(waiting) if waiting else None)
+
+
+def _idle(case: Case, quiet: Sequence[int], run: History) -> float | None:
+    """For how long training stood still, where there are no survivors to tell it by.
+
+    Seconds from the last round before `case` to the end of the first trained once it is over, less those that as many
+    trained rounds took among the `quiet` ones.
+    """
+    if case.round is None or not quiet:
+        return None
+    over = case.round if case.back is None else case.back
+    again = next((number for number in range(over, run.rounds) if _trained(run.metrics.get(number))), None)
+    if again is None:
+        return None
+    lines = [run.metrics.get(number) for number in range(case.round, again + 1)]
+    known = [line for line in lines if line is not None and isinstance(line.get("wall_s"), int | float)]
+    usual = [float(run.metrics[number]["wall_s"]) for number in quiet if "wall_s" in run.metrics[number]]
+    if len(known) < len(lines) or not usual:
+        return None
+    expected = sum(map(_trained, known)) * sum(usual) / len(usual)
+    return max(0.0, sum(float(line["wall_s"]) for line in known) - expected)
+
+
+def _trained(line: Mapping[str, Any] | None) -> bool:
+    return line is not None and float(line.get("trained_per_s", 0.0)) > 0.0
 
 
 def _lost(case: Case, run: History) -> int | None:

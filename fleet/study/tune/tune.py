@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleet.core.config.load import load_config
+from fleet.core.config.write import to_toml
 from fleet.core.errors import BadInput, FleetError
 from fleet.core.files import write_atomic
 from fleet.study.compare.cell import Cell, OnProgress, Terms, cell_config, do_cell
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FIRST_SEED = 1_000
 """Trials train under seeds from here on, comparisons under those from 1: nobody is measured on what it was tuned on."""
+_UNTUNED, _CAME_TO_NOTHING = "untuned", "came to nothing"  # what the journal says of a trial
 _MOST_TRIALS, _MOST_SEEDS = 10_000, 100
 
 OnTrial = Callable[[int, int, str, float, float | None], None]
@@ -65,11 +67,14 @@ def tune(asked: Asked, out: Path, on_trial: OnTrial = lambda *_: None) -> Tuned:
     identity = {"task": asked.task, "budget": str(asked.terms.budget), "seeds": asked.seeds}
     results = Results(out, identity | {"episodes": asked.terms.episodes})
     study = _open(asked, out)
+    _check_config(asked, study, out)
     space = space_of(asked.scheme)
     while (number := len(_finished(study))) < asked.trials:
         trial = study.ask()
         tell = partial(_tell, on_trial, number + 1, asked.trials, study)
         value = _try(asked, results, trial, space, tell)
+        if value is None:
+            trial.set_user_attr(_CAME_TO_NOTHING, True)
         study.tell(trial, value, state=None if value is not None else _failed())
     return _conclude(asked, study, out)
 
@@ -82,6 +87,19 @@ def _check(asked: Asked) -> None:
     if not 1 <= asked.seeds <= _MOST_SEEDS:
         raise BadInput(f"--seeds {asked.seeds}; allowed are 1 to {_MOST_SEEDS}")
     cell_config(Cell(asked.task, asked.scheme.name, FIRST_SEED), asked.terms)
+
+
+def _check_config(asked: Asked, study: "Study", out: Path) -> None:
+    """Raise BadInput if the trials done before were of another config, whatever it is called."""
+    config = to_toml(cell_config(Cell(asked.task, asked.scheme.name, FIRST_SEED), asked.terms))
+    known = study.user_attrs.setdefault("config", config)
+    study.set_user_attr("config", known)
+    different = sorted(set(known.splitlines()) ^ set(config.splitlines()))
+    if different:
+        said = "; ".join(different)
+        raise BadInput(
+            f"--out {out}: its trials of {asked.scheme.name} are of another config: {said}; name another folder"
+        )
 
 
 def _open(asked: Asked, out: Path) -> "Study":
@@ -97,14 +115,13 @@ def _open(asked: Asked, out: Path) -> "Study":
     study = optuna.create_study(
         storage=storage, study_name=asked.scheme.name, direction="maximize", load_if_exists=True
     )
-    for trial in study.get_trials(deepcopy=False):
-        if (
-            trial.state == optuna.trial.TrialState.RUNNING
-        ):  # broken off; its training is done again if it is drawn again
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):  # broken off: done again
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        given = trial.system_attrs.get("fixed_params", {})
+        study.enqueue_trial({**given, **trial.params}, user_attrs=trial.user_attrs)
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials), n_startup_trials=min(10, asked.trials // 2 + 1))
     if not study.trials:
-        study.enqueue_trial(_as_it_stands(asked))
+        study.enqueue_trial(_as_it_stands(asked), user_attrs={_UNTUNED: True})
     return study
 
 
@@ -154,7 +171,7 @@ def _conclude(asked: Asked, study: "Study", out: Path) -> Tuned:
         raise FleetError(f"none of {len(finished)} trials of {asked.scheme.name} came to its end; see {out / 'cells'}")
     best = max(whole, key=lambda trial: trial.value)
     path = out / f"{asked.scheme.name}.toml"
-    untuned = next((trial.value for trial in whole if trial.number == 0), None)
+    untuned = next((trial.value for trial in whole if _UNTUNED in trial.user_attrs), None)
     about = (
         f"# {asked.scheme.name} on {asked.task}: {best.value:.4g} deliveries per robot per 1,000 steps, the best of "
         f"{len(finished)} trials of {asked.terms.budget.words}."
@@ -175,8 +192,9 @@ def _toml(settings: Mapping[str, float]) -> str:
 
 
 def _finished(study: "Study") -> list[Any]:
-    """All trials that ended, whole or failed; those that were broken off have no value and no cell, and don't count."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and trial.params]
+    """All trials that ended, whole or failed; those that were broken off don't count, as they are done again."""
+    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    return [trial for trial in ended if trial.value is not None or _CAME_TO_NOTHING in trial.user_attrs]
 
 
 def _tell(on_trial: OnTrial, number: int, total: int, study: "Study", what: str, share: float) -> None:
