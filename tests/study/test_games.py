@@ -51,7 +51,7 @@ def expected_step(payoffs, Q, alpha, epsilon):
 @pytest.mark.parametrize("name", ["coordination", "climbing", "pennies"])
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
 def test_the_mean_dynamics_are_the_mean_of_all_joint_actions(name, epsilon):
-    """Broken by agent 1's payoffs turned, which only pennies tells, and by the payoff against an exploring agent."""
+    """Broken by agent 1's payoffs turned, which only climbing tells, and by the payoff against an exploring agent."""
     payoffs = make_game(name).payoffs
     tables = np.random.default_rng(4).normal(size=(5, 2, len(payoffs[0])))
     wanted = tables
