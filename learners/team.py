@@ -119,14 +119,22 @@ def goals(team: Team, parameters: Tensor, target: Tensor, batch: Batch, gamma: f
 
 
 def loss(
-    team: Team, parameters: Tensor, batch: Batch, wanted: Tensor, huber: float | None
+    team: Team, parameters: Tensor, batch: Batch, wanted: Tensor, huber: float | None, hysteresis: float = 1.0
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """What a gradient step descends: half the mean squared error, errors above `huber` counted linearly.
+
+    Where the joint value is to fall an error counts `hysteresis` times (Omidshafiei et al. 2017, section 4.2).
 
     It is taken R times: a robot's value is the R-th part of the team's, and so its network has a gradient as large as
     it would alone, well above Adam's epsilon. Also gives the mean loss of one robot, and the mean joint value.
     """
     values = team.values(parameters, batch.obs).gather(-1, batch.actions).squeeze(-1)
     joint = team.joint(parameters, values, batch.obs, batch.present)
-    mean = 0.5 * F.mse_loss(joint, wanted) if huber is None else F.huber_loss(joint, wanted, delta=huber)
+    if huber is None:
+        each = 0.5 * F.mse_loss(joint, wanted, reduction="none")
+    else:
+        each = F.huber_loss(joint, wanted, delta=huber, reduction="none")
+    if hysteresis < 1:
+        each = torch.where(wanted < joint.detach(), hysteresis * each, each)
+    mean = each.mean()
     return len(team.robots) * mean, (mean.detach(), joint.detach().mean())

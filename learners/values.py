@@ -143,7 +143,7 @@ class Values:
         batch = batch_of(drawn, self._normalizer)
         wanted = goals(self.team, self.parameters, self.target, batch, self.settings.gamma, double=cfg.double)
         leaf = self.parameters.detach().requires_grad_()
-        total, (error, joint) = loss(self.team, leaf, batch, wanted, cfg.huber)
+        total, (error, joint) = loss(self.team, leaf, batch, wanted, cfg.huber, cfg.hysteresis)
         (gradient,) = torch.autograd.grad(total, leaf)
         norm = clip_(gradient, self.settings.max_grad_norm)
         self._adam.step(self.parameters, gradient, rate)

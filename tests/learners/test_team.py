@@ -67,8 +67,8 @@ def slow_joint(algorithm, parts, values, seen, online):
 
 
 def slow_loss(team, settings, parameters, target, drawn, normalizer):
-    """The errors of all steps one by one: `settings` are algorithm, activation, double and huber."""
-    algorithm, activation, double, huber = settings
+    """The errors of all steps one by one: `settings`: algorithm, activation, double, huber, hysteresis."""
+    algorithm, activation, double, huber, hysteresis = settings
     ours = team.named(parameters)
     theirs, still = team.named(target), team.named(parameters.detach())
     total = 0.0
@@ -95,22 +95,29 @@ def slow_loss(team, settings, parameters, target, drawn, normalizer):
         reward = sum(float(x) for x in drawn.rewards[b]) / sum(online)
         error = slow_joint(algorithm, ours, chosen, now, online) - (reward + GAMMA * following)
         small = huber is None or abs(error.item()) <= huber
-        total = total + (0.5 * error**2 if small else huber * (error.abs() - 0.5 * huber))
+        weight = hysteresis if error.item() > 0 else 1.0
+        total = total + weight * (0.5 * error**2 if small else huber * (error.abs() - 0.5 * huber))
     return len(ROBOTS) * total / len(drawn.obs)
 
 
 @pytest.mark.parametrize("separate", [True, False])
 @pytest.mark.parametrize(
-    "settings", [("vdn", "tanh", True, 0.4), ("qmix", "tanh", True, None), ("qmix", "relu", False, 0.4)]
+    "settings",
+    [
+        ("vdn", "tanh", True, 0.4, 1.0),
+        ("vdn", "tanh", True, None, 0.25),
+        ("qmix", "tanh", True, None, 1.0),
+        ("qmix", "relu", False, 0.4, 0.1),
+    ],
 )
 def test_error_and_gradient_are_those_of_each_step_alone(spec, drawn, normalizer, settings, separate):
-    algorithm, activation, double, huber = settings
+    algorithm, activation, double, huber, hysteresis = settings
     team, parameters, target = team_of(spec, algorithm, activation, separate)
     leaf, slow_leaf = parameters.clone().requires_grad_(), parameters.clone().requires_grad_()
 
     batch = batch_of(drawn, normalizer)
     wanted = goals(team, parameters, target, batch, GAMMA, double=double)
-    total, (error, _) = loss(team, leaf, batch, wanted, huber)
+    total, (error, _) = loss(team, leaf, batch, wanted, huber, hysteresis)
     slow = slow_loss(team, settings, slow_leaf, target, drawn, normalizer)
 
     assert total.item() == pytest.approx(slow.item(), rel=1e-4)

@@ -23,6 +23,13 @@ class ReplayConfig(Table):
     target_every: int = Field(100, ge=1, description="Gradient steps between copies of the weights to the target's.")
     double: bool = Field(True, description="Choose the next action by the weights, value it by the target's.")
     huber: float | None = Field(1.0, gt=0, description="Errors above this count linearly. Unset: all are squared.")
+    hysteresis: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Weight of errors by which a value is to fall; 1: as those by which it is to rise. Below that a "
+        "learner forgives what others' exploring cost it (hysteretic Q-learning, Matignon et al. 2007).",
+    )
     explore_start: float = Field(1.0, ge=0, le=1, description="Share of random actions at the start.")
     explore_end: float = Field(0.05, ge=0, le=1, description="Share of random actions in the end.")
     explore_updates: int = Field(50, ge=1, description="Updates over which the share goes linearly from one to other.")
