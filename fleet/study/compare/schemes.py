@@ -68,8 +68,10 @@ SCHEMES: Mapping[str, Scheme] = {
         Scheme("random", "every action drawn", trained=False),
     )
 }
-_OURS = ("mapping", "learner.algorithm", "learners.per_process", "learners.device")
-"""What a file of tuned settings can't say, since the scheme does."""
+_TUNED = ("learner.", "replay.", "checkpoint.")
+"""The tables that a file of tuned settings may have."""
+_OURS = ("learner.algorithm", "learner.rollout_steps")
+"""What it can't say of them, since the scheme or the task does."""
 
 
 def find_scheme(name: str) -> Scheme:
@@ -133,7 +135,7 @@ def tuned_settings(folder: Path | None, scheme: Scheme) -> tuple[str, ...]:
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: can't be read as TOML: {error}") from None
     settings = tuple(f"{key}={value}" for key, value in _flat(table))
-    wrong = [key for key, _ in _flat(table) if key in _OURS or key.startswith(("world.", "run.seed"))]
+    wrong = [key for key, _ in _flat(table) if key in _OURS or not key.startswith(_TUNED)]
     if wrong:
         raise BadInput(f"{path}: {wrong[0]} is not the settings' to say; allowed are those of how a learner learns")
     return settings
