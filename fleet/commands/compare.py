@@ -46,6 +46,7 @@ def compare(
     from fleet.commands.compared import print_comparison
     from fleet.commands.screen import print_json
     from fleet.core.config.load import load_plan
+    from fleet.core.errors import FleetError
     from fleet.study.compare.budget import parse_budget
     from fleet.study.compare.cell import Terms
     from fleet.study.compare.compare import Asked
@@ -70,9 +71,11 @@ def compare(
         scale = [{"scheme": key[2], **found} for key, found in done.items() if key[0] == "scale"]
         found = {"tasks": [asdict(task) for task in summaries], "faults": [asdict(each) for each in under]}
         print_json({"budget": str(asked.terms.budget), "seeds": seeds, **found, "scale": scale})
-        return
-    print_comparison(summaries, under, done)
-    print("\n" + "\n".join(map(str, [out, *pictures])))
+    else:
+        print_comparison(summaries, under, done)
+        print("\n" + "\n".join(map(str, [out, *pictures])))
+    if all(result["status"] == "failed" for result in done.values()):
+        raise FleetError(f"none of {len(done)} came to its end; see {out / 'cells'}")
 
 
 def _words(text: str) -> tuple[str, ...]:

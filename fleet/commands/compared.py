@@ -40,6 +40,7 @@ def _print_task(task: "TaskSummary") -> None:
         "at equal time",
     )
     print_table([_reached(scheme) for scheme in task.schemes], header=header)
+    _print_caution(max((scheme.seeds for scheme in task.schemes), default=0))
     if task.steps is not None and task.seconds is not None:
         print(
             f"\nequal steps: after {task.steps:,.0f} agent-steps; equal time: after {task.seconds:,.0f} s of training"
@@ -69,7 +70,7 @@ def _reached(scheme: "Summary") -> tuple[str, ...]:
         _seeds(scheme.seeds, len(scheme.failed)),
         _mean(scheme.deliveries),
         _interval(scheme.deliveries),
-        MISSING if scheme.deliveries is None else number(scheme.deliveries.interquartile),
+        number(None if scheme.deliveries is None else scheme.deliveries.interquartile),
         MISSING if share is None else f"{share:.0%}",
         _mean(scheme.returns),
         _with_interval(scheme.at_steps),
@@ -108,6 +109,7 @@ def _print_faults(under: "Sequence[FaultSummary]") -> None:
     print("under the fault plan, against the same training without it\n")
     header = ("scheme", "seeds", "speed kept", "95%", "stood still, s", "retention", "per robot on", "lost", "undone")
     print_table([_under(scheme) for scheme in under], header=header)
+    _print_caution(max(scheme.seeds for scheme in under))
     print(
         "\nfault by fault: speed while it was on over that before; seconds to recovery and stood still; agent-steps "
         "and updates lost\n"
@@ -141,6 +143,13 @@ def _under(scheme: "FaultSummary") -> tuple[str, ...]:
         number(scheme.lost, 0),
         number(scheme.undone, 0),
     )
+
+
+def _print_caution(seeds: int) -> None:
+    from fleet.study.compare.interval import ENOUGH
+
+    if 1 < seeds < ENOUGH:
+        print(f"\n95%: bootstrap interval of the mean over seeds; of fewer than {ENOUGH} seeds it is too narrow")
 
 
 def _seeds(whole: int, failed: int) -> str:

@@ -67,12 +67,23 @@ def test_a_table_for_each_thing_that_is_compared(folder: str, capsys: pytest.Cap
     assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = [line.split() for line in lines]
-    assert ["independent", "2", "8.50", "8.00", "to", "9.00", "8.50", "42%", "2.00"] in [row[:9] for row in rows]
+    assert ["independent", "2", "8.50", "8.00", "to", "9.00", "-", "42%", "2.00"] in [row[:9] for row in rows]
     assert ["independent", "92.0", "21.0", "0.0", "83.0", "9.0", "0.0000"] in rows
     assert lines.count("shared failed: learner-0 died") == 2
     assert ["shared", "0,", "2", "failed"] in [row[:4] for row in rows]
+    assert "95%: bootstrap interval of the mean over seeds; of fewer than 10 seeds it is too narrow" in lines
     assert all(len(line) <= 132 for line in lines)
     assert (Path(folder) / "smoke.png").stat().st_size > 1000
+
+
+def test_a_comparison_of_which_nothing_came_to_its_end_has_failed(
+    folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["compare", "smoke", "--schemes", "shared", "--seeds", "1", "--budget", "4000", "--out", folder]
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "shared failed: learner-0 died" in said.out
+    assert f"none of 1 came to its end; see {folder}/cells" in said.err
 
 
 def test_the_same_as_json(folder: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,9 +122,10 @@ def test_tuned_settings_are_read_and_say_only_how_a_learner_learns(tmp_path: Pat
     config = task_config("smoke", SCHEMES["shared"], tuned=tuned)
     assert (config.learner.learning_rate, config.learner.lr_schedule) == (0.002, "linear")
     assert tuned_settings(tmp_path, SCHEMES["independent"]) == ()
-    (tmp_path / "shared.toml").write_text("[world]\nrobots = 2\n")
-    with pytest.raises(BadInput, match=r"world\.robots is not the settings' to say"):
-        tuned_settings(tmp_path, SCHEMES["shared"])
+    for table, key in (("world", "robots"), ("network", "hidden"), ("run", "rounds"), ("learner", "rollout_steps")):
+        (tmp_path / "shared.toml").write_text(f"[{table}]\n{key} = 2\n")
+        with pytest.raises(BadInput, match=rf"{table}\.{key} is not the settings' to say"):
+            tuned_settings(tmp_path, SCHEMES["shared"])
     with pytest.raises(BadInput, match="no such folder"):
         tuned_settings(tmp_path / "none", SCHEMES["shared"])
 
@@ -201,6 +202,9 @@ def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
     outlier = spread([1.0, 2.0, 3.0, 1000.0])
     assert outlier is not None
     assert outlier.interquartile == 2.5
+    few = spread([1.0, 2.0, 1000.0])
+    assert few is not None
+    assert few.interquartile is None
     assert spread([]) is None
 
 
@@ -224,6 +228,11 @@ def test_what_failed_is_kept_as_failed_and_tried_again(tmp_path: Path) -> None:
     assert results.keep("a", "text", fail)["error"] == "it broke"
     assert json.loads((tmp_path / "cells" / "a.json").read_text())["status"] == "failed"
     assert results.get("a", "text") is None
+    assert (
+        results.keep("b", "text", lambda: {"x": 1 // 0})["error"]
+        == "ZeroDivisionError: integer division or modulo by zero"
+    )
+    assert "1 // 0" in json.loads((tmp_path / "cells" / "b.json").read_text())["traceback"]
 
 
 @pytest.mark.parametrize("part", ["smoke-independent-0", "smoke-independent-0-quiet", "smoke-independent-0-faulted"])
@@ -319,6 +328,7 @@ def test_one_schemes_crash_leaves_the_others_whole(tmp_path: Path, monkeypatch: 
         (Asked(("smoke",), ("qmax",), 1, TERMS), "no scheme 'qmax'"),
         (Asked(("smoke",), ("independent",), 1, Terms(Budget(agent_steps=10), 4)), "less than one round of smoke"),
         (Asked((), (), 1, TERMS), "no task"),
+        (Asked(("smoke",), ("random",), 1, TERMS, robots=(2,)), "allowed are schemes that are trained"),
     ],
 )
 def test_nothing_is_begun_if_any_of_it_cant_be(asked: Asked, said: str, tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ def _jobs(asked: Asked, planned: Mapping[str, Sequence[Scheme]], runs: Path) -> 
                 yield Job(cell.name, ("train", task, scheme.name, seed), to_toml(config), do, trainings)
     first = asked.tasks[0]
     trained = [scheme for scheme in planned[first] if scheme.trained]
+    if (asked.plan is not None or asked.robots) and not trained:
+        raise BadInput("--faults and --robots are for trainings; allowed are schemes that are trained")
     for seed in range(asked.seeds if asked.plan is not None else 0):
         for scheme in trained:
             assert asked.plan is not None

@@ -9,19 +9,22 @@ from scipy.stats import trim_mean
 from fleet.core.seeds import generator
 
 RESAMPLES = 10_000
+ENOUGH = 10
 
 
 @dataclass(frozen=True)
 class Spread:
     """`low` to `high`: 95% percentile bootstrap interval of the mean; None of a single seed.
 
-    The interquartile mean leaves out the lowest and the highest quarter (Agarwal et al. 2021); `samples` by seed.
+    Of fewer than ENOUGH samples it covers less than it says: normal ones 51% of 2, 72% of 3, 85% of 5, 91% of 10. The
+    interquartile mean leaves out the lowest and the highest quarter, whole samples only as in Agarwal et al. (2021);
+    None of fewer than 4, which have no quarter to leave out. `samples` by seed.
     """
 
     mean: float
     low: float | None
     high: float | None
-    interquartile: float
+    interquartile: float | None
     samples: tuple[float, ...]
 
 
@@ -34,4 +37,5 @@ def spread(samples: Sequence[float]) -> Spread | None:
     if values.size > 1:
         drawn = generator(0, "eval", 5).integers(values.size, size=(RESAMPLES, values.size))
         low, high = (float(bound) for bound in np.percentile(values[drawn].mean(axis=1), (2.5, 97.5)))
-    return Spread(float(values.mean()), low, high, float(trim_mean(values, 0.25)), tuple(map(float, values)))
+    middle = float(trim_mean(values, 0.25)) if values.size >= 4 else None
+    return Spread(float(values.mean()), low, high, middle, tuple(map(float, values)))

@@ -5,6 +5,7 @@ terms would make figures that can't stand in one table, and are refused.
 """
 
 import json
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,17 @@ class Results:
         return found if found["status"] == "done" else None
 
     def keep(self, name: str, settings: str, make: Callable[[], Found]) -> Found:
-        """Make the cell's result and write it down. What fails is written down as failed, and raises nothing."""
+        """Make the cell's result and write it down. What fails is written down as failed, and raises nothing.
+
+        Not even a fault of our own does: it would be met again and again, and no cell after it ever be done.
+        """
         try:
             found = {"status": "done", **make()}
         except FleetError as error:
             found = {"status": "failed", "error": str(error)}
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            found = {"status": "failed", "error": said, "traceback": traceback.format_exc()}
         kept: Found = plain({**found, "settings": settings}, digits=7)  # what is read again later
         self._write(self._path(name), kept)
         return kept
