@@ -292,6 +292,22 @@ def test_a_folder_that_was_never_finished_is_begun_anew(tmp_path: Path, monkeypa
     assert begun == [False]
 
 
+@pytest.mark.parametrize(("done", "goes_on"), [(5, True), (6, False)])
+def test_a_training_killed_after_its_last_round_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int, goes_on: bool
+) -> None:
+    """Broken by resuming it: it has no round left, so that was refused, and the cell failed each time."""
+    config, resumed = task_config("smoke", SCHEMES["independent"], ("run.rounds=6",)), []
+    RunDirectory.create(tmp_path / "run", to_toml(config), ["fleet"]).close()
+    monkeypatch.setattr(SnapshotStore, "newest", lambda _: SimpleNamespace(round=done))
+    monkeypatch.setattr(training, "run", lambda *_, **__: Finished(tmp_path, Outcome("done", "")))
+    monkeypatch.setattr(
+        training, "resume", lambda *_, **__: resumed.append(1) or Finished(tmp_path, Outcome("done", ""))
+    )
+    training.train(config, tmp_path / "run", lambda status: True)
+    assert (bool(resumed), (tmp_path / "run").exists()) == (goes_on, goes_on)
+
+
 def test_where_all_failed_there_is_still_a_picture(tmp_path: Path) -> None:
     done = {(part, "smoke", "shared", 0): {"status": "failed", "error": "it broke"} for part in ("train", "scale")}
     plot_training(done, "smoke", tmp_path / "a.png")

@@ -75,8 +75,11 @@ def _is_done(place: Path) -> bool:
 def _start_or_go_on(config: Config, place: Path, look: Callable[[Status], bool]) -> Finished:
     if (place / "manifest.json").exists():  # written last of what makes it a run's folder
         directory = RunDirectory.open(place)
-        if directory.is_running() or SnapshotStore(directory.snapshots).newest() is not None:
+        newest = SnapshotStore(directory.snapshots).newest()
+        if directory.is_running() or (newest is not None and newest.round < config.run.rounds):
             return resume(place, config, on_status=look)
     if place.exists():
-        shutil.rmtree(place)  # broken off before it had anything to go on from
+        shutil.rmtree(
+            place
+        )  # broken off with nothing to go on from, or with no round left whose end would bring its figures
     return run(config, place, on_status=look)
