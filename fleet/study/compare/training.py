@@ -79,7 +79,6 @@ def _start_or_go_on(config: Config, place: Path, look: Callable[[Status], bool])
         if directory.is_running() or (newest is not None and newest.round < config.run.rounds):
             return resume(place, config, on_status=look)
     if place.exists():
-        shutil.rmtree(
-            place
-        )  # broken off with nothing to go on from, or with no round left whose end would bring its figures
+        # Broken off with nothing to go on from, or with no round left whose end would bring its figures.
+        shutil.rmtree(place)
     return run(config, place, on_status=look)
