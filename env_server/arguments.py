@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from env_server.errors import WorldError
-from env_server.protocol import Body
+from env_server.protocol import Body, Step
 from fleet.core.spec import Array, WorldSpec
 
 Window = TypeVar("Window")
@@ -48,6 +48,17 @@ class LastSeen(Generic[Window]):
         if self._seen is None or self._seen[0] is not out or not out.flags.writeable:
             self._seen = out, self._look(out)
         return self._seen[1]
+
+
+def blank_step(spec: WorldSpec) -> Step:
+    """The arrays that a world writes each step's outcome into."""
+    shape = (spec.robots, spec.worlds)
+    return Step(
+        rewards=np.zeros(shape, np.float32),
+        terminated=np.zeros(shape, np.bool_),
+        truncated=np.zeros(shape, np.bool_),
+        final_obs=np.zeros((*shape, spec.observation_size), spec.observation_dtype),
+    )
 
 
 def check_actions(actions: Array, spec: WorldSpec) -> None:

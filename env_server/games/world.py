@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.view import FloorView, TrafficView
-from env_server.arguments import BODIES, body_number, check_actions, check_alike, check_ranges, flat_rows
-from env_server.errors import SetupError
+from env_server.arguments import BODIES, blank_step, body_number, check_actions, flat_rows
 from env_server.games.draw import draw
 from env_server.games.payoffs import AGENTS
 from env_server.games.setup import make_stages, resolve
+from env_server.plain import counted, first_clock, no_floor, read_arrays, write_arrays
 from env_server.protocol import Body, Step
 from fleet.core.config.world import WorldConfig
 from fleet.core.spec import Array, WorldSpec
@@ -44,12 +44,7 @@ class GameWorld:
         self._paid_best = np.zeros((AGENTS, copies), np.int64)
         self._illegal = np.zeros(AGENTS, np.int64)
         self._last = np.zeros((AGENTS, copies), np.uint8)
-        self._step = Step(
-            rewards=np.zeros((AGENTS, copies), np.float32),
-            terminated=np.zeros((AGENTS, copies), np.bool_),
-            truncated=np.zeros((AGENTS, copies), np.bool_),
-            final_obs=np.zeros((AGENTS, copies, size), self.stages.seen.dtype),
-        )
+        self._step = blank_step(self._spec)
 
     @property
     def spec(self) -> WorldSpec:
@@ -61,10 +56,9 @@ class GameWorld:
 
         With `stagger` the first episodes are cut short by different amounts. Agents offline stay offline.
         """
-        copies = self._spec.worlds
         self._state[:] = 0
         self._last[:] = 0
-        self._clock[:] = np.arange(copies) * self.config.max_steps // copies if self.config.stagger else 0
+        self._clock[:] = first_clock(self.config)
         self.observe(out)
 
     def step(self, actions: npt.NDArray[np.uint8], out: Array) -> Step:
@@ -109,32 +103,27 @@ class GameWorld:
 
     def floor_view(self) -> FloorView:
         """Raises SetupError: a game has no floor."""
-        raise self._no_floor()
+        raise no_floor(f'"game" ({self.stages.name}) has no floor')
 
     def traffic_view(self) -> TrafficView:
         """Raises SetupError: a game has no floor."""
-        raise self._no_floor()
+        raise no_floor(f'"game" ({self.stages.name}) has no floor')
 
     def metrics(self) -> Mapping[str, npt.NDArray[np.int64]]:
         """Since the world was made: `deliveries` (2,), the steps that paid an agent the most the game can pay it.
 
         Also `deliveries_by_copy` (2, E), and `illegal` (2,), the actions that the game doesn't have.
         """
-        by_copy = self._paid_best.copy()
-        return {"deliveries": by_copy.sum(axis=1), "deliveries_by_copy": by_copy, "illegal": self._illegal.copy()}
+        return counted(self._paid_best, self._illegal)
 
     def state(self) -> dict[str, Array]:
         """Copies of all arrays that decide the future, and of the counts."""
-        return {name: array.copy() for name, array in self._kept().items()}
+        return read_arrays(self._kept())
 
     def set_state(self, state: Mapping[str, Array]) -> None:
         """Go back to a state that `state()` gave. Raises WorldError if it is another world's or can't be."""
-        kept = self._kept()
-        check_alike(state, kept)
-        ranges = {"state": (0, self.stages.states), "clock": (0, self.config.max_steps), "body": (0, len(BODIES))}
-        check_ranges(state, ranges | {"last": (0, self._spec.actions)})
-        for name, array in kept.items():
-            array[...] = state[name]
+        ranges = {"state": (0, self.stages.states), "last": (0, self._spec.actions)}
+        write_arrays(self._kept(), state, self.config, ranges)
 
     def render(self, copy: int = 0) -> npt.NDArray[np.uint8]:
         """What the joint actions of this state pay agent 0, the last one framed: uint8 (height, width, 3)."""
@@ -149,9 +138,3 @@ class GameWorld:
             "last": self._last,
             "deliveries": self._paid_best,
         }
-
-    def _no_floor(self) -> SetupError:
-        return SetupError(
-            f'world.kind = "game" ({self.stages.name}) has no floor for a planner; allowed are actors that learned and '
-            "random ones"
-        )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.view import FloorView, TrafficView
-from env_server.arguments import BODIES, LastSeen, body_number, check_actions, flat_rows
+from env_server.arguments import BODIES, LastSeen, blank_step, body_number, check_actions, flat_rows
 from env_server.errors import SetupError
 from env_server.handoff.build import make_pairs
 from env_server.handoff.compiled import entry_point
@@ -19,6 +19,7 @@ from env_server.handoff.features import feature_bounds
 from env_server.handoff.kernel import Window, derive_all, observe_all, restart, set_body, step
 from env_server.handoff.setup import build_floor, observation_shape, resolve
 from env_server.handoff.snapshot import read_state, write_state
+from env_server.plain import first_clock
 from env_server.protocol import Body, Step
 from env_server.warehouse.build import make_layout, make_scratch, make_state
 from env_server.warehouse.floor import Floor
@@ -47,13 +48,7 @@ class Handoff:
         self._scratch = make_scratch(self._layout, spec.robots)
         self._pairs = make_pairs(self.floor, self.config)
         self._tables = make_tables(self.floor, spec.observation_dtype)
-        shape = (spec.robots, spec.worlds)
-        self._step = Step(
-            rewards=np.zeros(shape, np.float32),
-            terminated=np.zeros(shape, np.bool_),
-            truncated=np.zeros(shape, np.bool_),
-            final_obs=np.zeros((*shape, spec.observation_size), spec.observation_dtype),
-        )
+        self._step = blank_step(spec)
         self._window = LastSeen(self._look_at)
         self._final = self._look_at(self._step.final_obs)
         self._enter: Callable[..., None] | None = None  # the kernel for this world's types, once it was needed
@@ -71,8 +66,7 @@ class Handoff:
         window, copies = self._window(out), self._spec.worlds
         self._state.rng[:] = [stream(seed, "world", copy).generate_state(4, np.uint64) for copy in range(copies)]
         restart(self._state, self._layout, self._pairs, np.ones(copies, np.bool_), window)
-        if self.config.stagger:
-            self._state.clock[:] = np.arange(copies) * self.config.max_steps // copies
+        self._state.clock[:] = first_clock(self.config)
 
     def step(self, actions: npt.NDArray[np.uint8], out: Array) -> Step:
         """Apply `actions` uint8 (N, E), write the next observations into `out` (N, E, D); ended copies are reset.

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.view import FloorView, TrafficView
-from env_server.arguments import BODIES, body_number, check_actions, check_alike, check_ranges, flat_rows
-from env_server.errors import SetupError
+from env_server.arguments import BODIES, blank_step, body_number, check_actions, flat_rows
+from env_server.plain import counted, first_clock, no_floor, read_arrays, write_arrays
 from env_server.protocol import Body, Step
 from env_server.traffic.draw import draw
 from env_server.traffic.setup import ACTIONS, FEATURES, resolve, traffic_table
@@ -54,12 +54,7 @@ class Traffic:
         self._key = np.zeros(2, np.uint64)
         self._time = np.zeros(1, np.uint64)
         self._illegal = np.zeros(agents, np.int64)
-        self._step = Step(
-            rewards=np.zeros((agents, copies), np.float32),
-            terminated=np.zeros((agents, copies), np.bool_),
-            truncated=np.zeros((agents, copies), np.bool_),
-            final_obs=np.zeros((agents, copies, FEATURES), np.int8),
-        )
+        self._step = blank_step(self._spec)
 
     @property
     def spec(self) -> WorldSpec:
@@ -73,10 +68,8 @@ class Traffic:
         """
         self._key[:] = stream(seed, "world").generate_state(2, np.uint64)
         self._time[:] = 0
-        copies = self._spec.worlds
-        self._empty(np.ones(copies, np.bool_))
-        if self.config.stagger:
-            self._clock[:] = np.arange(copies) * self.config.max_steps // copies
+        self._empty(np.ones(self._spec.worlds, np.bool_))
+        self._clock[:] = first_clock(self.config)
         self.observe(out)
 
     def step(self, actions: npt.NDArray[np.uint8], out: Array) -> Step:
@@ -120,32 +113,27 @@ class Traffic:
 
     def floor_view(self) -> FloorView:
         """Raises SetupError: there are no robots on this floor."""
-        raise self._no_floor()
+        raise no_floor('"traffic" has no robots on a floor')
 
     def traffic_view(self) -> TrafficView:
         """Raises SetupError: there are no robots on this floor."""
-        raise self._no_floor()
+        raise no_floor('"traffic" has no robots on a floor')
 
     def metrics(self) -> Mapping[str, npt.NDArray[np.int64]]:
         """Since the world was made: `deliveries` (N,), the vehicles that an intersection let through.
 
         Also `deliveries_by_copy` (N, E), and `illegal` (N,), the actions that there aren't.
         """
-        by_copy = self._passed.copy()
-        return {"deliveries": by_copy.sum(axis=1), "deliveries_by_copy": by_copy, "illegal": self._illegal.copy()}
+        return counted(self._passed, self._illegal)
 
     def state(self) -> dict[str, Array]:
         """Copies of all arrays that decide the future, and of the counts."""
-        return {name: array.copy() for name, array in self._kept().items()}
+        return read_arrays(self._kept())
 
     def set_state(self, state: Mapping[str, Array]) -> None:
         """Go back to a state that `state()` gave. Raises WorldError if it is another world's or can't be."""
-        kept = self._kept()
-        check_alike(state, kept)
         ranges = {"queues": (0, self.table.capacity + 1), "signal": (0, ACTIONS), "since": (0, _LONGEST + 1)}
-        check_ranges(state, ranges | {"clock": (0, self.config.max_steps), "body": (0, len(BODIES))})
-        for name, array in kept.items():
-            array[...] = state[name]
+        write_arrays(self._kept(), state, self.config, ranges)
 
     def render(self, copy: int = 0) -> npt.NDArray[np.uint8]:
         """One copy as an image, uint8 (height, width, 3)."""
@@ -196,9 +184,3 @@ class Traffic:
             "key": self._key,
             "time": self._time,
         }
-
-    def _no_floor(self) -> SetupError:
-        return SetupError(
-            'world.kind = "traffic" has no robots on a floor for a planner; allowed are actors that learned and random '
-            "ones"
-        )

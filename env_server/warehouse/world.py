@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.view import FloorView, TrafficView
-from env_server.arguments import BODIES, LastSeen, body_number, check_actions, flat_rows
+from env_server.arguments import BODIES, LastSeen, blank_step, body_number, check_actions, flat_rows
 from env_server.errors import WorldError
+from env_server.plain import first_clock
 from env_server.protocol import Body, Step
 from env_server.warehouse.bodies import set_body
 from env_server.warehouse.build import make_layout, make_orders, make_scratch, make_state
@@ -40,22 +41,16 @@ class Warehouse:
         self.config = resolve(config, self.floor)
         assert self.config.robots is not None
         assert self.config.request_queue is not None
-        shape = (self.config.robots, self.config.worlds)
         self._layout = make_layout(self.floor, self.config)
         self._state = make_state(self._layout, self.config.worlds, self.config.robots, self.config.request_queue)
         self._scratch = make_scratch(self._layout, self.config.robots)
         self._dispatch = make_orders(self.floor, self._layout, self.config)
         self._spec = _spec(self.config, self.floor.height, self.floor.width)
-        size, dtype = self._spec.observation_size, self._spec.observation_dtype
+        dtype = self._spec.observation_dtype
         self._tables = make_tables(self.floor, dtype)
         self._others = make_others(dtype)
         self._no_draws = np.full((self.config.worlds, self.floor.goals.size), NOTHING, np.int32)
-        self._step = Step(
-            rewards=np.zeros(shape, np.float32),
-            terminated=np.zeros(shape, np.bool_),
-            truncated=np.zeros(shape, np.bool_),
-            final_obs=np.zeros((*shape, size), dtype),
-        )
+        self._step = blank_step(self._spec)
         self._window = LastSeen(self._look_at)
         self._final = self._look_at(self._step.final_obs)
         self._enter: Callable[..., None] | None = None  # the kernel for this world's types, once it was needed
@@ -75,8 +70,7 @@ class Warehouse:
         words = [stream(seed, "world", copy).generate_state(4, np.uint64) for copy in range(copies)]
         self._state.rng[:] = np.stack(words)
         restart(self._state, self._layout, self._dispatch, np.ones(copies, np.bool_), window)
-        if self.config.stagger:
-            self._state.clock[:] = np.arange(copies) * self.config.max_steps // copies
+        self._state.clock[:] = first_clock(self.config)
 
     def step(self, actions: npt.NDArray[np.uint8], out: Array, draws: npt.NDArray[np.int32] | None = None) -> Step:
         """Apply `actions` uint8 (N, E), write the next observations into `out` (N, E, D); ended copies are reset.
