@@ -9,18 +9,19 @@ from env_server.kinds import Survey
 from fleet.core.config.game import GameConfig
 from fleet.core.config.world import WorldConfig
 
-_PAYOFFS = ("best", "second", "miss", "k")
+_SETTINGS = ("best", "second", "miss", "k", "size")
 
 
 def make_stages(world: WorldConfig) -> Stages:
-    """The game that `[world.game]` describes. Raises BadInput for payoffs that it doesn't have."""
+    """The game that `[world.game]` describes. Raises BadInput for settings that it doesn't have."""
     table = cast(GameConfig, world.game)  # a world of this kind always has it
-    payoffs = {name: getattr(table, name) for name in _PAYOFFS if getattr(table, name) is not None}
+    given = {name: getattr(table, name) for name in _SETTINGS if getattr(table, name) is not None}
     if table.name not in ("two-state", "rendezvous"):
-        return single(make_game(table.name, payoffs))
-    if payoffs:
-        raise SetupError(f"{table.name}: payoff {next(iter(payoffs))}; allowed are none")
-    return two_state() if table.name == "two-state" else rendezvous(table.size)
+        return single(make_game(table.name, given))
+    size = given.pop("size", 3) if table.name == "rendezvous" else None
+    if given:
+        raise SetupError(f"{table.name}: payoff {next(iter(given))}; allowed are none")
+    return two_state() if size is None else rendezvous(size)
 
 
 def resolve(world: WorldConfig) -> WorldConfig:

@@ -1,6 +1,6 @@
 """Games of two agents as worlds: against a slow version, situation by situation, and what every world promises."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from fleet.core.config.game import GameName
 from fleet.core.config.world import WorldConfig
 from fleet.core.errors import BadInput
 
-NAMES = ("coordination", "climbing", "penalty", "pennies", "two-state", "rendezvous")
+NAMES = get_args(GameName)
 
 
 def table(name: str, copies: int = 1, max_steps: int = 50, stagger: bool = False, **game: Any) -> WorldConfig:
@@ -161,6 +161,9 @@ def test_bad_input_names_the_value_and_what_is_allowed() -> None:
     for given, message in (
         (table("climbing", best=1.0), r"climbing: payoff best; allowed are none"),
         (table("two-state", k=1.0), r"two-state: payoff k; allowed are none"),
+        (table("two-state", size=4), r"two-state: payoff size; allowed are none"),
+        (table("pennies", size=4), r"pennies: payoff size; allowed are none"),
+        (table("rendezvous", miss=1.0), r"rendezvous: payoff miss; allowed are none"),
         (table("pennies").model_copy(update={"robots": 3}), r'robots = 3 with kind = "game"; allowed is 2'),
     ):
         for ask in (resolve, survey, make_world):

@@ -10,7 +10,7 @@ GameName = Literal["coordination", "climbing", "penalty", "pennies", "two-state"
 
 
 class GameConfig(Table):
-    """A game of two agents. Payoffs left unset are the game's own; one that the game doesn't have is an error."""
+    """A game of two agents. What is left unset is the game's own; a setting that the game doesn't have is an error."""
 
     name: GameName = Field(
         "coordination",
@@ -21,4 +21,4 @@ class GameConfig(Table):
     second: float | None = Field(None, description="Of coordination: what (0, 0) pays. Unset: 3.")
     miss: float | None = Field(None, description="Of coordination: what different actions pay. Unset: 0.")
     k: float | None = Field(None, description="Of penalty: what mixing up its two optima pays. Unset: -100.")
-    size: int = Field(3, ge=2, le=12, description="Of rendezvous: rows and columns.")
+    size: int | None = Field(None, ge=2, le=12, description="Of rendezvous: rows and columns. Unset: 3.")
