@@ -50,8 +50,8 @@ def build_central(
 ) -> "Central":
     """Fresh ones, the actors with the weights that independent learners of the same run would begin with.
 
-    `actor_sizes`: numbers into each layer of an actor, and out of its last. `outputs`: the critic's. With `shared` there
-    is one set of actor weights.
+    `actor_sizes`: numbers into each layer of an actor, and out of its last. `outputs`: the critic's. With `shared`
+    there is one set of actor weights.
     """
     network, seed = config.network, config.run.seed
     actor = Perceptron("actor", actor_sizes, network.activation)
