@@ -114,4 +114,5 @@ class JointPolicy:
                 self._activate(x[None], bias[robot][None, None])
         heads = x.reshape(len(x), -1, self._choices)
         told = inputs[:, self._seen : self._seen + heads.shape[1] - 1]
-        return heads[:, 0] + np.einsum("ek,eka->ea", told, heads[:, 1:])
+        logits: F32 = heads[:, 0] + np.einsum("ek,eka->ea", told, heads[:, 1:])
+        return logits

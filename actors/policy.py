@@ -10,7 +10,22 @@ from actors.choice import Actions
 from fleet.core.spec import Array
 
 
-class Policy(Protocol):
+class Acting(Protocol):
+    """What chooses N robots' actions."""
+
+    def act(self, obs: Array, uniforms: npt.NDArray[np.floating]) -> tuple[Actions, npt.NDArray[np.float32]]:
+        """Draw actions, uint8 (N, E), and give their log-probabilities, f32 (N, E).
+
+        obs (N, E, D) in any dtype, uniforms (N, E) in [0, 1). A pure function of these and of the weights.
+        """
+        ...
+
+    def greedy(self, obs: Array) -> Actions:
+        """The best actions as far as the policies know, uint8 (N, E), for obs (N, E, D)."""
+        ...
+
+
+class Policy(Acting, Protocol):
     """The policies of N robots. A robot whose weights were never loaded acts uniformly at random."""
 
     @property
@@ -24,15 +39,4 @@ class Policy(Protocol):
 
     def check(self, weights: Mapping[str, Array], robots: int) -> None:
         """Raise ActorError unless `weights` are for these networks, of one or of each of `robots`."""
-        ...
-
-    def act(self, obs: Array, uniforms: npt.NDArray[np.floating]) -> tuple[Actions, npt.NDArray[np.float32]]:
-        """Draw actions, uint8 (N, E), and give their log-probabilities, f32 (N, E).
-
-        obs (N, E, D) in any dtype, uniforms (N, E) in [0, 1). A pure function of these and of the weights.
-        """
-        ...
-
-    def greedy(self, obs: Array) -> Actions:
-        """The best actions as far as the policies know, uint8 (N, E), for obs (N, E, D)."""
         ...

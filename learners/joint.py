@@ -139,7 +139,8 @@ class Joint:
         inputs[:, :, :state_size] = scaled.flatten(1)
         for place, robot in enumerate(states.present):
             inputs[place, :, state_size : state_size + robot * choices] = chosen[:, :robot].flatten(1)
-        heads = self.parts.actor(actors, inputs).unflatten(-1, (-1, choices))
+        outputs = self.parts.actor(actors, inputs)
+        heads = outputs.view(*outputs.shape[:-1], -1, choices)
         told = inputs[..., state_size : state_size + heads.shape[-2] - 1]
         logits = heads[..., 0, :] + (told.unsqueeze(-2) @ heads[..., 1:, :]).squeeze(-2)
         return F.log_softmax(logits.mT, -2)

@@ -1,0 +1,99 @@
+"""What probes of a task came to, in the numbers that the verdict is drawn from. Pure, and plain enough for JSON."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from scipy.special import stdtrit
+
+from fleet.study.diagnose.conflict import conflict
+from fleet.study.diagnose.course import F64, Course
+
+_SURE = 0.9  # of the interval of the gain: 90%, either side 5%
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Of one task. What robots are paid is reward per step; shares are of `scale`, the most that learning brought.
+
+    `random`: paid to robots that act at random; `independent`, `joint`: to the team by seed, in the last fifth of the
+    training, mean over its robots. `gain`: how far joint control is ahead, `low` to `high` its interval. `worst`: what
+    it changes for the robot to which it does least good, and `best`: to whom it does most. `climb`: what the last fifth
+    of the independent training still brought over the fifth before, and `joint_climb` of the joint one.
+    `conflict`: see conflict.py. `spread`: standard deviation between seeds of independent learners. `density`: share of
+    stretches of play in which a robot was paid something. `agent_steps`: all that the probes took, `full` what one
+    full training takes.
+    """
+
+    robots: int
+    team: int
+    agent_steps: int
+    full: int
+    random: float
+    independent: tuple[float, ...]
+    joint: tuple[float, ...]
+    scale: float
+    gain: float
+    low: float
+    high: float
+    worst: float
+    best: float
+    climb: float
+    joint_climb: float
+    conflict: float
+    spread: float
+    density: float
+
+
+def weigh(
+    alone: Sequence[Course], together: Sequence[Course], team: Sequence[int], play: Sequence[Course], **spent: int
+) -> Evidence:
+    """From courses by seed, of independent and of joint learners, in which `team` learned.
+
+    `play`: those of all robots learning independently; `spent`: robots, agent_steps and full.
+    """
+    robots = list(team)
+    theirs = np.array([course.late()[robots] for course in alone])  # (S, R)
+    ours = np.array([course.late()[robots] for course in together])
+    random = float(np.mean([course.paid[0, robots].mean() for course in (*alone, *together)]))
+    independent, joint = theirs.mean(axis=1), ours.mean(axis=1)
+    scale = max(float(independent.mean()), float(joint.mean())) - random
+    unit = scale if scale > 0 else np.inf
+    gain, half = _difference(joint, independent)
+    each = (ours.mean(axis=0) - theirs.mean(axis=0)) / unit
+    return Evidence(
+        team=len(robots),
+        **spent,
+        random=random,
+        independent=tuple(map(float, independent)),
+        joint=tuple(map(float, joint)),
+        scale=scale,
+        gain=gain / unit,
+        low=(gain - half) / unit,
+        high=(gain + half) / unit,
+        worst=float(each.min()),
+        best=float(each.max()),
+        climb=_climb(alone, robots) / unit,
+        joint_climb=_climb(together, robots) / unit,
+        conflict=min(conflict(part) for course in play for part in (course.first, course.last)),
+        spread=float(independent.std(ddof=1) if len(independent) > 1 else 0.0) / unit,
+        density=float(np.mean([np.count_nonzero(course.last) / course.last.size for course in play])),
+    )
+
+
+def _climb(courses: Sequence[Course], robots: Sequence[int]) -> float:
+    rises = [(course.late() - course.earlier())[list(robots)].mean() for course in courses]
+    return float(np.mean(rises))
+
+
+def _difference(ours: F64, theirs: F64) -> tuple[float, float]:
+    """The difference of two means, and half its interval by Welch's t; infinite for single seeds."""
+    if len(ours) < 2 or len(theirs) < 2:
+        return float(ours.mean() - theirs.mean()), float("inf")
+    variances = np.array([ours.var(ddof=1) / len(ours), theirs.var(ddof=1) / len(theirs)])
+    total = float(variances.sum())
+    if total == 0:
+        return float(ours.mean() - theirs.mean()), 0.0
+    freedom = total**2 / float(np.sum(variances**2 / (len(ours) - 1)))
+    return float(ours.mean() - theirs.mean()), float(stdtrit(freedom, 0.5 + _SURE / 2)) * sqrt(total)
