@@ -69,6 +69,14 @@ def survey(config: WorldConfig) -> Survey:
     return _SETUPS[config.kind].survey(config)
 
 
+def to_show(config: WorldConfig) -> WorldConfig:
+    """The same world as one copy that can be rendered, from the start of an episode."""
+    table = config.pettingzoo
+    if table is not None:
+        table = table.model_copy(update={"args": {"render_mode": "rgb_array", **table.args}})
+    return config.model_copy(update={"worlds": 1, "stagger": False, "pettingzoo": table})
+
+
 def tasks() -> tuple[Task, ...]:
     """Every way to name a world."""
     return warehouse_tasks() + HANDOFF_TASKS + GAME_TASKS + TRAFFIC_TASKS + PETTINGZOO_TASKS

@@ -58,7 +58,7 @@ class Copies:
         """One of these copies as an image, uint8 (height, width, 3). Raises SetupError if it isn't made for that."""
         mode = getattr(self._envs[copy], "render_mode", None)
         if mode != "rgb_array":
-            raise SetupError(f'render_mode = "{mode}"; allowed is args.render_mode = "rgb_array"')
+            raise SetupError(f'render_mode = "{mode}"; allowed is world.pettingzoo.args.render_mode = "rgb_array"')
         image = np.asarray(self._envs[copy].render())
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise WorldError(f"an image that is {image.dtype} {image.shape}; wanted uint8 (height, width, 3)")

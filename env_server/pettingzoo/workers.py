@@ -74,7 +74,7 @@ class Workers:
             which = f"copies {job.first} to {job.after - 1}" if job.board is not None else "its first copy"
             raise WorldError(f"{job.env}: the process of {which} {_ended(worker.process.wait())}")
         if answer[:1] == REFUSED:
-            raise SetupError(f"world.pettingzoo: {answer[1:].decode()}")
+            raise SetupError(answer[1:].decode())
         if answer[:1] == FAILED:
             raise WorldError(f"{job.env}, {answer[1:].decode()}")
         return answer[1:]

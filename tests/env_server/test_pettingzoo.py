@@ -126,7 +126,7 @@ def test_offline_an_agent_takes_its_first_action_sees_zeros_and_is_paid_nothing(
     world.step(np.array([[9], [1], [3]], np.uint8), out)
     assert world.metrics()["illegal"].tolist() == [1, 0, 0]
     assert world.metrics()["deliveries_by_copy"].shape == (3, 1)
-    with pytest.raises(SetupError, match='render_mode = "None"; allowed is args.render_mode = "rgb_array"'):
+    with pytest.raises(SetupError, match='render_mode = "None"; allowed is world.pettingzoo.args.render'):
         world.render()
     world.step(np.zeros((3, 1), np.uint8), out)  # a picture that can't be had ends nothing
 

@@ -152,5 +152,5 @@ def test_a_picture_is_the_environments_own() -> None:
     stepped.reset()
     stepped.step()
     assert (stepped.copies.render(0) == np.ones((4, 6, 3))).all()
-    with pytest.raises(SetupError, match='render_mode = "None"; allowed is args.render_mode = "rgb_array"'):
+    with pytest.raises(SetupError, match='render_mode = "None"; allowed is world.pettingzoo.args.render'):
         Stepped().copies.render(0)
