@@ -103,7 +103,7 @@ class Recorder:
         except OSError as error:
             log.warning("round %d is missing in the record: %s", number + 1, error)
         self._diagnostics, self._trained, self._lags = {}, 0, []
-        return figures | self._totals.figures()
+        return figures | self._totals.figures
 
     def _told(self) -> list[int]:
         """Whose figures this line has, so that a thousand learners' don't drive out the record of all but 30 rounds."""

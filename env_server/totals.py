@@ -26,7 +26,12 @@ class Totals:
         self._late_from = rounds - max(1, round(rounds * LATE))
         self._whole, self._late = _Span(robots), _Span(robots)
         self._lags: Counter[int] = Counter()
-        self.measures_s = 0.0
+        self.figures: dict[str, float | int] = {}
+        """Of all rounds `total_...`, of the run's last tenth `late_...`, as `_Span.figures` has them.
+
+        `total_lag_K` are the trained rollouts whose policy was K versions old (`total_lag_16`: or more).
+        """
+        self._measures_s = 0.0
 
     def add(
         self,
@@ -45,19 +50,17 @@ class Totals:
         for span in (self._whole, self._late) if number >= self._late_from else (self._whole,):
             span.add(sums, moved)
         self._lags.update(min(lag, OLDEST) for lag in lags)
+        self.figures = self._figures()
         measures_s += thread_time() - began
-        self.measures_s += measures_s
+        self._measures_s += measures_s
+        self.figures["total_measures_s"] = self._measures_s
         return measures_s
 
-    def figures(self) -> dict[str, float | int]:
-        """Of all rounds `total_...`, of the run's last tenth `late_...`, as `_Span.figures` has them.
-
-        `total_lag_K` are the trained rollouts whose policy was K versions old (`total_lag_16`: or more).
-        """
+    def _figures(self) -> dict[str, float | int]:
         figures: dict[str, float | int] = {f"total_{name}": value for name, value in self._whole.figures().items()}
         figures |= {f"late_{name}": value for name, value in self._late.figures().items()}
         figures |= {f"total_lag_{lag}": count for lag, count in sorted(self._lags.items())}
-        return {**figures, "totalled_rounds": self._whole.rounds, "total_measures_s": self.measures_s}
+        return {**figures, "totalled_rounds": self._whole.rounds}
 
 
 class _Span:
