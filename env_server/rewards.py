@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 from fleet.core.comoments import CoMoments
 
+AT_ONCE = 1 << 18
+"""About how many agent-steps are looked at together: each takes 40 bytes meanwhile."""
+
 
 @dataclass(frozen=True)
 class RewardSums:
@@ -28,7 +31,14 @@ class RewardSums:
 
     @classmethod
     def of(cls, rewards: npt.NDArray[np.float32]) -> Self:
-        """Of rewards (N, ...), every robot's in the same steps."""
+        """Of rewards (N, T, E), every robot's in the same steps."""
+        sums = cls.none(len(rewards))
+        for part in np.array_split(rewards, 1 + rewards.size // AT_ONCE, axis=1):
+            sums += cls._of_few(part)
+        return sums
+
+    @classmethod
+    def _of_few(cls, rewards: npt.NDArray[np.float32]) -> Self:
         own = rewards.reshape(len(rewards), -1).astype(np.float64)
         team = own.sum(0)
         return cls(

@@ -6,6 +6,7 @@ Broken by taking the team's rewards for the others', and by a mean over robots t
 import numpy as np
 import pytest
 
+from env_server import rewards as module
 from env_server.rewards import RewardSums
 
 N, T, E = 4, 9, 5
@@ -33,6 +34,14 @@ def test_over_many_rounds_as_over_one_array():
     assert found["own_others_correlation"] == pytest.approx(wanted)
     wanted = np.mean([np.corrcoef(flat[n], flat.mean(0))[0, 1] for n in varying])
     assert found["own_team_correlation"] == pytest.approx(wanted)
+
+
+def test_a_large_round_is_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in more parts than it has steps."""
+    whole = RewardSums.of(rewards(0)).figures()
+    for at_once in (N * E * 2, 3):
+        monkeypatch.setattr(module, "AT_ONCE", at_once)
+        assert RewardSums.of(rewards(0)).figures() == pytest.approx(whole)
 
 
 def test_what_is_not_known_is_left_out():
