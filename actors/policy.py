@@ -18,6 +18,11 @@ class Policy(Protocol):
         """What the arrays are called that a learner publishes for it (`Learner.weights`)."""
         ...
 
+    @property
+    def loads(self) -> npt.NDArray[np.int64]:
+        """How often each robot was given weights, (N,)."""
+        ...
+
     def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
         """Have `robots` act with these weights. Raises ActorError as `check`, with nothing changed."""
         ...
@@ -30,6 +35,13 @@ class Policy(Protocol):
         """Draw actions, uint8 (N, E), and give their log-probabilities, f32 (N, E).
 
         obs (N, E, D) in any dtype, uniforms (N, E) in [0, 1). A pure function of these and of the weights.
+        """
+        ...
+
+    def probabilities(self, obs: Array, actions: Actions) -> npt.NDArray[np.float64]:
+        """With which probability each robot takes each action, f64 (N, R, A), for obs (N, R, D).
+
+        Where robots choose in turn: given what the earlier ones chose, `actions` uint8 (N, R). Others don't need them.
         """
         ...
 
