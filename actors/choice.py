@@ -16,6 +16,13 @@ def sampled(logits: F32, uniforms: npt.NDArray[np.floating]) -> tuple[Actions, F
     return actions, log_probs
 
 
+def softmax(logits: F32) -> npt.NDArray[np.float64]:
+    """The probabilities with which `sampled` draws, f64 (N, E, A), from logits (N, E, A)."""
+    weights = np.exp(logits - logits.max(-1, keepdims=True), dtype=np.float64)
+    probabilities: npt.NDArray[np.float64] = weights / weights.sum(-1, keepdims=True)
+    return probabilities
+
+
 def likeliest(logits: F32) -> Actions:
     """The action with the largest logit, the first of equals, (N, E) from (N, E, A)."""
     best: Actions = logits.argmax(-1).astype(np.uint8)
@@ -36,3 +43,11 @@ def explored(values: F32, explore: F32, uniforms: npt.NDArray[np.floating]) -> t
     # none is 0: where explore is, every action is the best
     probabilities = explore / np.float32(count) + np.where(actions == best, 1 - explore, np.float32(0))
     return actions, np.log(probabilities, dtype=np.float32)
+
+
+def greedily(values: F32, explore: F32) -> npt.NDArray[np.float64]:
+    """The probabilities with which `explored` draws, f64 (N, E, A), from values (N, E, A) and `explore` (N, 1)."""
+    share = explore.astype(np.float64)[..., None]
+    is_best = likeliest(values)[..., None] == np.arange(values.shape[-1])
+    probabilities: npt.NDArray[np.float64] = share / values.shape[-1] + (1.0 - share) * is_best
+    return probabilities

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from actors.choice import Actions, likeliest, sampled
+from actors.choice import Actions, likeliest, sampled, softmax
 from actors.errors import ActorError
 from actors.stacked import ACTIVATIONS, check_layers, layer_names
 from fleet.core.config import NetworkConfig
@@ -42,11 +42,17 @@ class JointPolicy:
         self._weights = [np.zeros((spec.robots, *pair), np.float32) for pair in pairwise(sizes)]
         self._biases = [np.zeros((spec.robots, size), np.float32) for size in sizes[1:]]
         self._activate = ACTIVATIONS[network.activation]
+        self._loads = 0
 
     @property
     def names(self) -> frozenset[str]:
         """What a policy's arrays are called."""
         return layer_names(len(self._weights))
+
+    @property
+    def loads(self) -> npt.NDArray[np.int64]:
+        """How often each robot was given weights, (N,)."""
+        return np.full(self._robots, self._loads, np.int64)
 
     def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
         """Take the weights that the learner of all robots published; `obs.mean` and `obs.scale` are folded in.
@@ -62,6 +68,7 @@ class JointPolicy:
         scaled = scale[:, None] * weights["actor.0.weight"][:, : self._seen].astype(np.float64)
         self._weights[0][:, : self._seen] = scaled
         self._biases[0] -= mean @ scaled
+        self._loads += 1
 
     def check(self, weights: Mapping[str, Array], robots: int) -> None:
         """Raise ActorError unless `weights` are for this policy: the names, the shapes, all finite."""
@@ -86,6 +93,17 @@ class JointPolicy:
     def greedy(self, obs: Array) -> Actions:
         """Each robot's likeliest action given the earlier ones', uint8 (N, E), for obs (N, E, D)."""
         return self._in_turn(obs, lambda logits, _: likeliest(logits))
+
+    def probabilities(self, obs: Array, actions: Actions) -> npt.NDArray[np.float64]:
+        """See `Policy.probabilities`."""
+        found = np.empty((*actions.shape, self._choices))
+
+        def choose(logits: F32, robot: int) -> Actions:
+            found[robot] = softmax(logits)[0]
+            return actions[robot : robot + 1]
+
+        self._in_turn(obs, choose)
+        return found
 
     def _in_turn(self, obs: Array, choose: Choose) -> Actions:
         """Actions (N, E), `choose` giving one robot's (1, E) from its logits (1, E, A)."""

@@ -13,10 +13,22 @@ from fleet.core.spec import Array
 class Acting(Protocol):
     """What chooses N robots' actions."""
 
+    @property
+    def loads(self) -> npt.NDArray[np.int64]:
+        """How often each robot was given weights, (N,)."""
+        ...
+
     def act(self, obs: Array, uniforms: npt.NDArray[np.floating]) -> tuple[Actions, npt.NDArray[np.float32]]:
         """Draw actions, uint8 (N, E), and give their log-probabilities, f32 (N, E).
 
         obs (N, E, D) in any dtype, uniforms (N, E) in [0, 1). A pure function of these and of the weights.
+        """
+        ...
+
+    def probabilities(self, obs: Array, actions: Actions) -> npt.NDArray[np.float64]:
+        """With which probability each robot takes each action, f64 (N, R, A), for obs (N, R, D).
+
+        Where robots choose in turn: given what the earlier ones chose, `actions` uint8 (N, R). Others don't need them.
         """
         ...
 

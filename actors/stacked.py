@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from actors.choice import Actions, likeliest, sampled
+from actors.choice import Actions, likeliest, sampled, softmax
 from actors.errors import ActorError
 from actors.kernels import bias_relu, bias_tanh
 from fleet.core.config import NetworkConfig
@@ -32,13 +32,18 @@ class StackedPolicy:
         self._weights = [np.zeros((spec.robots, *pair), np.float32) for pair in pairwise(sizes)]
         self._biases = [np.zeros((spec.robots, 1, size), np.float32) for size in sizes[1:]]
         self._activate = ACTIVATIONS[network.activation]
-        self._layers: list[F32] = []
-        self._make_room(spec.worlds)
+        self._layers = self._room(spec.worlds)
+        self._loads = np.zeros(spec.robots, np.int64)
 
     @property
     def names(self) -> frozenset[str]:
         """What a policy's arrays are called."""
         return layer_names(len(self._weights))
+
+    @property
+    def loads(self) -> npt.NDArray[np.int64]:
+        """How often each robot was given weights, (N,)."""
+        return self._loads.copy()
 
     def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
         """Give `robots` the weights a learner published (`Learner.weights`); `obs.mean` and `obs.scale` are folded in.
@@ -56,6 +61,7 @@ class StackedPolicy:
         self._weights[0][rows] = scaled
         shift = (weights["obs.mean"].astype(np.float64)[..., None] * scaled).sum(-2)
         self._biases[0][rows] -= shift[..., None, :]
+        self._loads[rows] += 1
 
     def act(self, obs: Array, uniforms: npt.NDArray[np.floating]) -> tuple[Actions, F32]:
         """Sample actions, uint8 (N, E), and their log-probabilities, f32 (N, E).
@@ -68,27 +74,37 @@ class StackedPolicy:
         """The likeliest actions, uint8 (N, E), for obs (N, E, D)."""
         return likeliest(self.logits(obs))
 
+    def probabilities(self, obs: Array, actions: Actions) -> npt.NDArray[np.float64]:
+        """See `Policy.probabilities`; `actions` play no part."""
+        return softmax(self.outputs(obs))
+
     def logits(self, obs: Array) -> F32:
         """What the networks give for obs (N, E, D): (N, E, A), in room of our own that the next call overwrites."""
-        wanted = (self._robots, obs.shape[1], self._weights[0].shape[1])
-        if obs.shape != wanted:
-            raise ActorError(f"observations have shape {obs.shape}; wanted {wanted}")
-        if obs.shape[1] != self._layers[0].shape[1]:
-            self._make_room(obs.shape[1])
-        inputs, *_, logits = self._layers
+        if obs.ndim == 3 and obs.shape[1] != self._layers[0].shape[1]:
+            self._layers = self._room(obs.shape[1])
+        return self._through(self._layers, obs)
+
+    def outputs(self, obs: Array) -> F32:
+        """As `logits`, in an array of the caller's: for another number of copies than the one that is acted in."""
+        return self._through(self._room(obs.shape[1]), obs)
+
+    def _through(self, layers: list[F32], obs: Array) -> F32:
+        inputs, *_, logits = layers
+        if obs.shape != inputs.shape:
+            raise ActorError(f"observations have shape {obs.shape}; wanted {inputs.shape}")
         inputs[...] = obs
         for k, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
-            outputs = self._layers[k + 1]
-            np.matmul(self._layers[k], weight, out=outputs)
+            outputs = layers[k + 1]
+            np.matmul(layers[k], weight, out=outputs)
             if outputs is logits:
                 outputs += bias
             else:
                 self._activate(outputs, bias)
         return logits
 
-    def _make_room(self, worlds: int) -> None:
+    def _room(self, worlds: int) -> list[F32]:
         sizes = [self._weights[0].shape[1], *(weight.shape[2] for weight in self._weights)]
-        self._layers = [np.empty((self._robots, worlds, size), np.float32) for size in sizes]
+        return [np.empty((self._robots, worlds, size), np.float32) for size in sizes]
 
     def check(self, weights: Mapping[str, Array], robots: int) -> None:
         """Raise ActorError unless `weights` are for these networks: the names, the shapes, all finite.

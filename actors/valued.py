@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from actors.choice import Actions, explored, likeliest
+from actors.choice import Actions, explored, greedily, likeliest
 from actors.errors import ActorError
 from actors.stacked import StackedPolicy
 from fleet.core.config import NetworkConfig
@@ -33,6 +33,11 @@ class ValuedPolicy:
     def names(self) -> frozenset[str]:
         """What a policy's arrays are called."""
         return self._values.names | {EXPLORE}
+
+    @property
+    def loads(self) -> npt.NDArray[np.int64]:
+        """How often each robot was given weights, (N,)."""
+        return self._values.loads
 
     def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
         """Give `robots` the weights and the share of random actions that a learner published.
@@ -64,6 +69,10 @@ class ValuedPolicy:
     def greedy(self, obs: Array) -> Actions:
         """The actions of the largest values, uint8 (N, E), for obs (N, E, D)."""
         return likeliest(self._values.logits(obs))
+
+    def probabilities(self, obs: Array, actions: Actions) -> npt.NDArray[np.float64]:
+        """See `Policy.probabilities`; `actions` play no part."""
+        return greedily(self._values.outputs(obs), self._explore)
 
 
 def _networks(weights: Mapping[str, Array]) -> dict[str, Array]:

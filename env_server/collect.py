@@ -6,7 +6,7 @@ are made afresh, since the wire may still be sending the last round's.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, thread_time
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from actors.acting import uniforms
 from actors.policy import Acting
 from env_server.afflictions import Afflictions, Troubles
+from env_server.movement import Movement
 from env_server.protocol import Body, World
 from fleet.core.seeds import stream
 from fleet.core.spec import Array, RolloutBatch
@@ -24,7 +25,8 @@ class Round:
     """T steps of all robots: robot-major arrays as in `RolloutBatch`, and where the time went (seconds).
 
     `finals`: for each step that cut episodes off, in order, the observations they ended in, (K, D) in C order of
-    (r, e), and where each robot's begin, (N + 1,).
+    (r, e), and where each robot's begin, (N + 1,). `moved`: how far the policies moved since the round before
+    (`Movement.since`), and `measures_s` the processor time it took to find out.
     """
 
     steps: int
@@ -37,6 +39,8 @@ class Round:
     finals: list[tuple[Array, npt.NDArray[np.intp]]] = field(default_factory=list)
     world_s: float = 0.0
     acting_s: float = 0.0
+    moved: Mapping[str, float] = field(default_factory=dict)
+    measures_s: float = 0.0
 
     def rollout(self, robots: Sequence[int]) -> RolloutBatch:
         """What one learner gets of it. Arrays of consecutive robots are views, others are copies."""
@@ -76,6 +80,7 @@ class Collector:
         self._obs: Array = np.zeros((spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype)
         self._returns = np.zeros((spec.robots, spec.worlds), np.float64)
         self._afflicted: Afflictions | None = None
+        self._movement = Movement(policy)
         self.episode_returns: list[npt.NDArray[np.float64]] = []
 
     def reset(self, life: int = 0) -> None:
@@ -110,6 +115,9 @@ class Collector:
             terminated=np.empty(shape, np.bool_),
             truncated=np.empty(shape, np.bool_),
         )
+        began = thread_time()
+        taken.moved = self._movement.since()
+        taken.measures_s = thread_time() - began
         taken.obs[:, 0] = self._obs
         drawn = uniforms(self._seed, range(spec.robots), number, steps, spec.worlds)
         troubles = self._afflicted.draw(self._seed, number, steps, spec.worlds) if self._afflicted else None
@@ -120,6 +128,10 @@ class Collector:
                 break
             self._step(taken, step, drawn[step], troubles)
         self._obs = taken.obs[:, taken.steps].copy()
+        if taken.steps == steps:
+            began = thread_time()
+            self._movement.keep(taken.obs, taken.actions)
+            taken.measures_s += thread_time() - began
         return taken
 
     def _step(self, taken: Round, step: int, drawn: npt.NDArray[np.float32], troubles: Troubles | None) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from env_server.collect import Collector, Round
 from env_server.dealt import Dealt
+from env_server.totals import Totals
 from fleet.core.jsonl import BoundedJsonl, read_jsonl
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Recorder:
         self._began = perf_counter()
         self._trained = 0
         self._lags: list[int] = []
+        self._totals = Totals(collector.world.spec.robots, rounds)
 
     def learned(self, learner: int, agent_steps: int, lag: int, diagnostics: Mapping[str, float]) -> None:
         """A learner's policy was accepted: it trained `agent_steps`, on data `lag` versions old."""
@@ -52,9 +54,12 @@ class Recorder:
     ) -> Figures:
         """Write the line of round `number` (a whole one, counted from 0) and return the figures for the display.
 
+        Those are the line's and the run's totals so far (`Totals.figures`).
+
         Seconds are this round's, deliveries are per robot per 1,000 steps, `episode_return` is the mean over the
         robots' episodes that ended in the round (absent when none did; with `stagger` a copy's first is a short one).
-        `illegal_actions`, absent if there was none, are what the world was given and has no meaning there.
+        `illegal_actions`, absent if there was none, are what the world was given and has no meaning there. `drift_...`
+        are as `Movement.since` has them.
 
         A line that can't be written is left out: the record of a round isn't worth the run.
         """
@@ -64,6 +69,7 @@ class Recorder:
         self.agent_steps += taken.steps * spec.robots * spec.worlds
         counted = self._collector.world.metrics()
         deliveries, illegal = counted["deliveries"], _illegal(counted)
+        measures_s = self._totals.add(number, taken.rewards, taken.moved, self._lags, taken.measures_s)
         per_robot = (deliveries - self._deliveries) / (taken.steps * spec.worlds) * 1000.0
         self._deliveries = deliveries.copy()
         figures: Figures = {
@@ -80,7 +86,9 @@ class Recorder:
             "wall_s": wall,
             "world_s": taken.world_s,
             "acting_s": taken.acting_s,
+            "measures_s": measures_s,
             **{f"{name}_s": seconds for name, seconds in times.items()},
+            **taken.moved,
         }
         if self._collector.episode_returns:
             figures["episode_return"] = float(np.concatenate(self._collector.episode_returns).mean())
@@ -95,7 +103,7 @@ class Recorder:
         except OSError as error:
             log.warning("round %d is missing in the record: %s", number + 1, error)
         self._diagnostics, self._trained, self._lags = {}, 0, []
-        return figures
+        return figures | self._totals.figures
 
     def _told(self) -> list[int]:
         """Whose figures this line has, so that a thousand learners' don't drive out the record of all but 30 rounds."""

@@ -165,6 +165,7 @@ def _restarts(summary: dict[str, Any]) -> str:
 
 def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """A run's summary.json as rows: what it is, and how much."""
+    from fleet.commands.moving import moving_rows
     from fleet.commands.screen import duration, number
 
     figures, ledger = summary.get("figures", {}), summary.get("ledger", {})
@@ -176,6 +177,7 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("agent-steps/s in the last round", number(figures.get("agent_steps_per_s"), 0)),
         ("deliveries per robot per 1,000 steps", number(figures.get("deliveries_per_1000"))),
         ("episode return", number(figures.get("episode_return"))),
+        *moving_rows(figures),
         ("restarts", _restarts(summary)),
     ]
     if "balanced" in ledger:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -35,6 +36,10 @@ def trained(tmp_path: Path, name: str, *arguments: str) -> Path:
     return run
 
 
+def rounds_of(run: Path) -> list[dict[str, Any]]:
+    return read_jsonl(run / "metrics.jsonl")
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("smoke"), "run")
@@ -49,6 +54,8 @@ def test_lockstep_gives_the_same_weights_again_and_in_one_process(smoke: Path, t
     assert json.loads((smoke / "summary.json").read_text())["figures"]["round"] == 6
     assert weights(smoke, ROUNDS) == weights(again, ROUNDS) == weights(gated, ROUNDS) == weights(alone, ROUNDS)
     assert not set(weights(smoke, ROUNDS)) & set(weights(other, ROUNDS))
+    moved, moved_alone = ([line.get("drift_others_kl") for line in rounds_of(run)] for run in (smoke, alone))
+    assert moved == moved_alone != [None] * ROUNDS
 
 
 def test_a_resumed_run_comes_to_the_weights_of_one_never_stopped(smoke: Path, tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from tests.env_server.serving import RUN, Supervised, a_config
 
 Make = Callable[..., Supervised]
 EACH = 12  # agent-steps of a robot in a round
-TIMES = ("wall_s", "world_s", "acting_s", "agent_steps_per_s", "trained_per_s", "sending_s", "waiting_s", "learning_s")
+TIMES = ("wall_s", "world_s", "acting_s", "measures_s", "agent_steps_per_s", "trained_per_s", "sending_s")
+TIMES += ("waiting_s", "learning_s")
 
 
 @pytest.fixture

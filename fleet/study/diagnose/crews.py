@@ -97,6 +97,22 @@ class Crews:
             actions[robots], log_probs[robots] = policy.act(obs[robots], uniforms[robots])
         return actions, log_probs
 
+    @property
+    def loads(self) -> npt.NDArray[np.int64]:
+        """See `Acting.loads`."""
+        loads = np.zeros(sum(len(robots) for robots, _ in self._crews), np.int64)
+        for robots, policy in self._crews:
+            loads[robots] = policy.loads
+        return loads
+
+    def probabilities(self, obs: Array, actions: Actions) -> npt.NDArray[np.float64]:
+        """See `Acting.probabilities`."""
+        parts = [(robots, policy.probabilities(obs[robots], actions[robots])) for robots, policy in self._crews]
+        probabilities = np.empty((*actions.shape, parts[0][1].shape[-1]))
+        for robots, part in parts:
+            probabilities[robots] = part
+        return probabilities
+
     def greedy(self, obs: Array) -> Actions:
         """See `Acting.greedy`."""
         actions = np.empty(obs.shape[:2], np.uint8)
@@ -115,6 +131,15 @@ class _Part:
         """See `Acting.act`."""
         actions, log_probs = self._policy.act(self._spread(obs), self._spread(uniforms))
         return actions[self._places], log_probs[self._places]
+
+    @property
+    def loads(self) -> npt.NDArray[np.int64]:
+        """See `Acting.loads`."""
+        return self._policy.loads[self._places]
+
+    def probabilities(self, obs: Array, actions: Actions) -> npt.NDArray[np.float64]:
+        """See `Acting.probabilities`."""
+        return self._policy.probabilities(self._spread(obs), self._spread(actions))[self._places]
 
     def greedy(self, obs: Array) -> Actions:
         """See `Acting.greedy`."""
