@@ -21,7 +21,7 @@ from fleet.study.diagnose.course import Course, follow
 from fleet.study.diagnose.crews import Crew, hire
 from fleet.study.diagnose.evidence import Evidence, weigh
 
-SMALL = 400_000
+SMALL = 800_000
 """Agent-steps that the probes of a small task may take however short its full training is: seconds on one core."""
 ROUNDS = 24
 """Rounds that each training is given if it can be had by making rounds smaller."""
