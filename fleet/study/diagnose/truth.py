@@ -1,7 +1,7 @@
 """What counts as true of a task: the rule by which full trainings label it. Written before any threshold was set.
 
-The evidence it is given is of full trainings, five seeds of each scheme (three where one takes minutes). Its two numbers
-are not calibrated: they say what is meant by the words.
+The evidence it is given is of full trainings, five seeds of each scheme (three where one takes minutes). Its two
+numbers are not calibrated: they say what is meant by the words.
 """
 
 from typing import Literal
