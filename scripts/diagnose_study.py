@@ -15,7 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fleet.core.files import write_atomic
-from fleet.study.diagnose.probe import Plan, plan_full, plan_short, probe, task
+from fleet.study.diagnose.probe import Plan, plan_full, plan_short, probe
+from fleet.study.diagnose.schemes import find_task
 
 TASKS = Path(__file__).with_name("diagnose_tasks.toml")
 TRUTH_SEED, PROBE_SEED = 1, 101
@@ -36,7 +37,7 @@ def main() -> None:
         if path.exists():
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        config = task(known[name]["config"], known[name].get("set", []))
+        config = find_task(known[name]["config"], known[name].get("set", []))
         if given.part == "truth":
             keep(path, plan_full(config, given.seeds or 5), TRUTH_SEED)
         else:
@@ -46,7 +47,7 @@ def main() -> None:
 def keep(path: Path, plan: Plan, first_seed: int) -> None:
     found = probe(plan, first_seed, lambda what, share: show(path.stem, what, share))
     write_atomic(path, [json.dumps(asdict(found), indent=1).encode(), b"\n"])
-    print(f"\r\033[K{path.stem}: gain {found.gain:.3f} ({found.low:.3f} to {found.high:.3f})", file=sys.stderr)
+    print(f"{path.stem}: gain {found.gain:.3f}", file=sys.stderr)
 
 
 def show(name: str, what: str, share: float) -> None:

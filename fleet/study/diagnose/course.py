@@ -22,12 +22,13 @@ class Course:
     """One training of R rounds. paid (R, N): each robot's mean reward per step, round by round.
 
     first and last (N, M): its rewards in windows of WINDOW steps, in the first round, when nobody had learned yet, and
-    in the last ones.
+    in the last ones. moved (R,): how far the others' policies had moved as one robot meets it, in nats (`Movement`).
     """
 
     paid: F64
     first: F64
     last: F64
+    moved: F64
 
     def late(self) -> F64:
         """Each robot's mean reward per step over the last fifth of the rounds, (N,)."""
@@ -36,6 +37,11 @@ class Course:
     def earlier(self) -> F64:
         """The same over the fifth before."""
         return np.asarray(self.paid[-2 * self._fifth : -self._fifth].mean(axis=0))
+
+    @property
+    def drift(self) -> float:
+        """How far the others moved in a round of the last fifth, nats."""
+        return float(self.moved[-self._fifth :].mean())
 
     @property
     def _fifth(self) -> int:
@@ -55,17 +61,18 @@ def follow(
     """
     collector = Collector(world, Crews(crews), config.run.seed, config.learner.rollout_steps)
     collector.reset()
-    paid, windows = np.zeros((rounds, world.spec.robots)), []
+    paid, moved, windows = np.zeros((rounds, world.spec.robots)), np.zeros(rounds), []
     for number in range(rounds):
         taken = collector.collect(number)
         paid[number] = taken.rewards.mean(axis=(1, 2), dtype=np.float64)
+        moved[number] = taken.moved.get("drift_others_kl", 0.0)
         windows.append(windowed(taken))
         if sum(part.shape[1] for part in windows[2:]) > _KEPT:
             del windows[1]
         for crew in crews:
             crew.learn(taken)
         on_round()
-    return Course(paid, windows[0], np.concatenate(windows[1:] or windows, axis=1))
+    return Course(paid, windows[0], np.concatenate(windows[1:] or windows, axis=1), moved)
 
 
 def windowed(taken: Round) -> F64:

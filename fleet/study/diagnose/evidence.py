@@ -10,20 +10,18 @@ from scipy.special import stdtrit
 from fleet.study.diagnose.conflict import conflict
 from fleet.study.diagnose.course import F64, Course
 
-_SURE = 0.9  # of the interval of the gain: 90%, either side 5%
-
 
 @dataclass(frozen=True)
 class Evidence:
     """Of one task. What robots are paid is reward per step; shares are of `scale`, the most that learning brought.
 
     `random`: paid to robots that act at random; `independent`, `joint`: to the team by seed, in the last fifth of the
-    training, mean over its robots. `gain`: how far joint control is ahead, `low` to `high` its interval. `worst`: what
-    it changes for the robot to which it does least good, and `best`: to whom it does most. `climb`: what the last fifth
-    of the independent training still brought over the fifth before, and `joint_climb` of the joint one.
-    `conflict`: see conflict.py. `spread`: standard deviation between seeds of independent learners. `density`: share of
-    stretches of play in which a robot was paid something. `agent_steps`: all that the probes took, `full` what one
-    full training takes.
+    training, mean over its robots. `gain`: how far joint control is ahead. `worst`: what it changes for the robot to
+    which it does least good, and `best`: to whom it does most. `climb`: what the last fifth of the independent training
+    still brought over the fifth before, and `joint_climb` of the joint one. `conflict`: see conflict.py. `spread`:
+    standard deviation between seeds of independent learners. `density`: share of stretches of play in which a robot was
+    paid something. `drift`: of the others' policies late in the independent training, nats a round as one robot meets
+    it (`Movement`). `agent_steps`: all that the probes took, `full` what one full training takes.
     """
 
     robots: int
@@ -35,8 +33,6 @@ class Evidence:
     joint: tuple[float, ...]
     scale: float
     gain: float
-    low: float
-    high: float
     worst: float
     best: float
     climb: float
@@ -44,6 +40,13 @@ class Evidence:
     conflict: float
     spread: float
     density: float
+    drift: float
+
+    def interval(self, sure: float) -> tuple[float, float]:
+        """Where the gain lies with that confidence, by Welch's t over seeds; anywhere after a single seed."""
+        half = _half_width(np.array(self.joint), np.array(self.independent), sure)
+        unit = self.scale if self.scale > 0 else np.inf
+        return self.gain - half / unit, self.gain + half / unit
 
 
 def weigh(
@@ -60,7 +63,7 @@ def weigh(
     independent, joint = theirs.mean(axis=1), ours.mean(axis=1)
     scale = max(float(independent.mean()), float(joint.mean())) - random
     unit = scale if scale > 0 else np.inf
-    gain, half = _difference(joint, independent)
+    gain = float(joint.mean() - independent.mean())
     each = (ours.mean(axis=0) - theirs.mean(axis=0)) / unit
     return Evidence(
         team=len(robots),
@@ -70,8 +73,6 @@ def weigh(
         joint=tuple(map(float, joint)),
         scale=scale,
         gain=gain / unit,
-        low=(gain - half) / unit,
-        high=(gain + half) / unit,
         worst=float(each.min()),
         best=float(each.max()),
         climb=_climb(alone, robots) / unit,
@@ -79,6 +80,7 @@ def weigh(
         conflict=min(conflict(part) for course in play for part in (course.first, course.last)),
         spread=float(independent.std(ddof=1) if len(independent) > 1 else 0.0) / unit,
         density=float(np.mean([np.count_nonzero(course.last) / course.last.size for course in play])),
+        drift=float(np.mean([course.drift for course in play])),
     )
 
 
@@ -87,13 +89,13 @@ def _climb(courses: Sequence[Course], robots: Sequence[int]) -> float:
     return float(np.mean(rises))
 
 
-def _difference(ours: F64, theirs: F64) -> tuple[float, float]:
-    """The difference of two means, and half its interval by Welch's t; infinite for single seeds."""
+def _half_width(ours: F64, theirs: F64, sure: float) -> float:
+    """Half the interval of the difference of two means."""
     if len(ours) < 2 or len(theirs) < 2:
-        return float(ours.mean() - theirs.mean()), float("inf")
+        return float("inf")
     variances = np.array([ours.var(ddof=1) / len(ours), theirs.var(ddof=1) / len(theirs)])
     total = float(variances.sum())
     if total == 0:
-        return float(ours.mean() - theirs.mean()), 0.0
-    freedom = total**2 / float(np.sum(variances**2 / (len(ours) - 1)))
-    return float(ours.mean() - theirs.mean()), float(stdtrit(freedom, 0.5 + _SURE / 2)) * sqrt(total)
+        return 0.0
+    freedom = total**2 / float(np.sum(variances**2 / (np.array([len(ours), len(theirs)]) - 1)))
+    return float(stdtrit(freedom, 0.5 + sure / 2)) * sqrt(total)

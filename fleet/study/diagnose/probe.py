@@ -16,10 +16,10 @@ from fleet.core.config import Config
 from fleet.core.config.root import MOST_JOINT
 from fleet.core.errors import BadInput
 from fleet.study.compare.budget import round_steps
-from fleet.study.compare.schemes import SCHEMES, task_config
 from fleet.study.diagnose.course import Course, follow
 from fleet.study.diagnose.crews import Crew, hire
 from fleet.study.diagnose.evidence import Evidence, weigh
+from fleet.study.diagnose.schemes import as_joint, robots
 
 SMALL = 800_000
 """Agent-steps that the probes of a small task may take however short its full training is: seconds on one core."""
@@ -44,23 +44,12 @@ class Plan:
     @property
     def trainings(self) -> int:
         """For each seed."""
-        return 2 if _robots(self.config) <= MOST_JOINT else 3
+        return 2 if robots(self.config) <= MOST_JOINT else 3
 
     @property
     def agent_steps(self) -> int:
         """What the probes take in all."""
         return self.seeds * self.trainings * self.rounds * round_steps(self.config)
-
-
-def task(name: str, overrides: Sequence[str] = ()) -> Config:
-    """The config of a task that can be diagnosed, its robots learning independently.
-
-    Raises BadInput if it can't be had, or has but one robot.
-    """
-    config = task_config(name, SCHEMES["independent"], ("eval.every=0", 'learners.device="cpu"'), tuple(overrides))
-    if _robots(config) < 2:
-        raise BadInput(f"{name} has 1 robot; a diagnosis is for 2 or more, who learn beside each other")
-    return config
 
 
 def plan_short(config: Config, fraction: float, seeds: int) -> Plan:
@@ -71,7 +60,7 @@ def plan_short(config: Config, fraction: float, seeds: int) -> Plan:
     if not 0 < fraction <= 1:
         raise BadInput(f"--budget {fraction}; allowed are shares of a full training above 0, up to 1")
     full = config.run.rounds * round_steps(config)
-    each = max(fraction * full, SMALL) / (seeds * (2 if _robots(config) <= MOST_JOINT else 3))
+    each = max(fraction * full, SMALL) / (seeds * (2 if robots(config) <= MOST_JOINT else 3))
     short = _shrunk(config, each / ROUNDS)
     rounds = int(min(each, full) // round_steps(short))
     if rounds < _FEWEST_ROUNDS:
@@ -92,7 +81,7 @@ def probe(plan: Plan, first_seed: int = 1, on_progress: OnProgress = lambda *_: 
     """Train what the plan says, under seeds from `first_seed` on. Raises FleetError as worlds and learners do."""
     config = plan.config
     world = make_world(config.world)
-    robots = tuple(range(world.spec.robots))
+    everyone = tuple(range(world.spec.robots))
     done, of = 0, plan.seeds * plan.trainings * plan.rounds
     alone, together, play = [], [], []
 
@@ -104,26 +93,19 @@ def probe(plan: Plan, first_seed: int = 1, on_progress: OnProgress = lambda *_: 
     train = partial(_train, world, plan.rounds)
     for seed in range(first_seed, first_seed + plan.seeds):
         seeded = config.model_copy(update={"run": config.run.model_copy(update={"seed": seed})})
-        fleet = hire(seeded, world.spec, robots)
+        fleet = hire(seeded, world.spec, everyone)
         play.append(train(seeded, [fleet], lambda: count("independent learners")))
-        if len(robots) <= MOST_JOINT:
-            team, others = robots, []
+        if len(everyone) <= MOST_JOINT:
+            team, others = everyone, []
             alone.append(play[-1])
         else:
-            team = _pair(play[0])
+            team = _pair(play[-1])
             others = [fleet.frozen_but(team)]
             again = hire(seeded, world.spec, team)
             alone.append(train(seeded, [*others, again], lambda: count("a pair, each for itself")))
         one = hire(as_joint(seeded), world.spec, team)
         together.append(train(seeded, [*others, one], lambda: count("joint control")))
-    return weigh(alone, together, team, play, robots=len(robots), agent_steps=plan.agent_steps, full=plan.full)
-
-
-def as_joint(config: Config) -> Config:
-    """The same with one policy over the joint action."""
-    learner = config.learner.model_copy(update={"algorithm": "joint", "actors": "separate"})
-    network = config.network.model_copy(update={"share_trunk": False})
-    return config.model_copy(update={"mapping": "central", "learner": learner, "network": network})
+    return weigh(alone, together, team, play, robots=len(everyone), agent_steps=plan.agent_steps, full=plan.full)
 
 
 def _train(world: World, rounds: int, config: Config, crews: Sequence[Crew], on_round: Callable[[], object]) -> Course:
@@ -146,7 +128,7 @@ def _shrunk(config: Config, most: float) -> Config:
     Copies of the world are halved first, then the rollout's steps.
     """
     copies, steps, minibatch = config.world.worlds, config.learner.rollout_steps, config.learner.minibatch
-    while _robots(config) * copies * steps > most:
+    while robots(config) * copies * steps > most:
         if copies // 2 >= _COPIES:
             copies //= 2
         elif steps // 2 >= _STEPS:
@@ -163,8 +145,3 @@ def _shrunk(config: Config, most: float) -> Config:
         }
     )
     return config.model_copy(update={"world": world, "learner": learner})
-
-
-def _robots(config: Config) -> int:
-    assert config.world.robots is not None
-    return config.world.robots

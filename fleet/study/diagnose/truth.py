@@ -11,6 +11,8 @@ from fleet.study.diagnose.evidence import Evidence
 Verdict = Literal["independent suffices", "centralize", "adversarial"]
 DECISIVE = 0.1
 """Shares of what learning brings below this aren't worth a centralized training."""
+SURE = 0.9
+"""Confidence of the gain's interval: one chance in twenty either side."""
 OPPOSED = -0.5
 """Two robots whose rewards surely correlate below this are opponents: mostly, one wins what the other loses."""
 
@@ -25,9 +27,10 @@ def label(full: Evidence) -> Verdict | None:
     * Of robots who aren't: "centralize" if joint control is ahead; "independent suffices" if the interval of its gain
       ends below DECISIVE; open if neither.
     """
-    ahead = full.low > 0 and full.gain >= DECISIVE
+    low, high = full.interval(SURE)
+    ahead = low > 0 and full.gain >= DECISIVE
     if full.conflict <= OPPOSED:
         return "centralize" if ahead and full.worst > -DECISIVE else "adversarial"
     if ahead:
         return "centralize"
-    return "independent suffices" if full.high < DECISIVE else None
+    return "independent suffices" if high < DECISIVE else None
