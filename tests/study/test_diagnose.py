@@ -98,6 +98,18 @@ def test_each_robots_share_of_the_gain_is_told_apart():
     assert (found.worst, found.best) == (pytest.approx(-1 / 3), pytest.approx(1.0))
 
 
+def test_how_robots_are_paid_is_told_of_all_seeds_last_play():
+    rng = np.random.default_rng(3)
+    play = [course(1.0, 1.0, last=rng.integers(0, 2, (2, 40)).astype(float)) for _ in range(2)]
+    found = weigh(play, play, (0, 1), play, robots=2, agent_steps=1, full=1)
+    both = np.concatenate([each.last for each in play], axis=1)
+    assert found.density == pytest.approx(both.mean())
+    assert found.own_others == pytest.approx(np.corrcoef(both)[0, 1])
+    slow = np.mean([np.corrcoef(own, both.sum(0))[0, 1] for own in both])
+    assert found.own_team == pytest.approx(slow)
+    assert evidence().own_team is None
+
+
 def test_climb_is_what_the_last_fifth_brought_over_the_one_before():
     rising = Course(np.arange(10.0)[:, None] * np.ones(2), np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(10))
     found = weigh([rising], [rising], (0, 1), [rising], robots=2, agent_steps=1, full=1)

@@ -7,6 +7,7 @@ from math import sqrt
 import numpy as np
 from scipy.special import stdtrit
 
+from env_server.rewards import RewardSums
 from fleet.study.diagnose.conflict import conflict
 from fleet.study.diagnose.course import F64, Course
 
@@ -20,7 +21,8 @@ class Evidence:
     which it does least good, and `best`: to whom it does most. `climb`: what the last fifth of the independent training
     still brought over the fifth before, and `joint_climb` of the joint one. `conflict`: see conflict.py. `spread`:
     standard deviation between seeds of independent learners. `density`: share of stretches of play in which a robot was
-    paid something. `drift`: of the others' policies late in the independent training, nats a round as one robot meets
+    paid something. `own_team`, `own_others`: correlation of a robot's reward with the team's and with the others', mean
+    over robots; None if none's ever changed. `drift`: of the others' policies late in the independent training, nats a round as one robot meets
     it (`Movement`). `agent_steps`: all that the probes took, `full` what one full training takes.
     """
 
@@ -40,6 +42,8 @@ class Evidence:
     conflict: float
     spread: float
     density: float
+    own_team: float | None
+    own_others: float | None
     drift: float
 
     def interval(self, sure: float) -> tuple[float, float]:
@@ -65,6 +69,7 @@ def weigh(
     unit = scale if scale > 0 else np.inf
     gain = float(joint.mean() - independent.mean())
     each = (ours.mean(axis=0) - theirs.mean(axis=0)) / unit
+    paid = _paid(play)
     return Evidence(
         team=len(robots),
         **spent,
@@ -79,7 +84,9 @@ def weigh(
         joint_climb=_climb(together, robots) / unit,
         conflict=min(conflict(part) for course in play for part in (course.first, course.last)),
         spread=float(independent.std(ddof=1) if len(independent) > 1 else 0.0) / unit,
-        density=float(np.mean([np.count_nonzero(course.last) / course.last.size for course in play])),
+        density=paid["reward_density"],
+        own_team=paid.get("own_team_correlation"),
+        own_others=paid.get("own_others_correlation"),
         drift=float(np.mean([course.drift for course in play])),
     )
 
@@ -87,6 +94,14 @@ def weigh(
 def _climb(courses: Sequence[Course], robots: Sequence[int]) -> float:
     rises = [(course.late() - course.earlier())[list(robots)].mean() for course in courses]
     return float(np.mean(rises))
+
+
+def _paid(play: Sequence[Course]) -> dict[str, float]:
+    """How the robots were paid, stretch by stretch of their last play (`RewardSums.figures`)."""
+    sums = RewardSums.none(len(play[0].last))
+    for course in play:
+        sums += RewardSums.of(course.last[:, :, None].astype(np.float32))
+    return sums.figures()
 
 
 def _half_width(ours: F64, theirs: F64, sure: float) -> float:

@@ -17,7 +17,8 @@ def reasons(found: Evidence, thresholds: Thresholds) -> tuple[str, ...]:
         f"in the last fifth independent learners still gained {found.climb:+.0%}, joint ones {found.joint_climb:+.0%}",
         f"strongest opposition between two robots' rewards: correlation {found.conflict:+.2f} (opponents: at most "
         f"{thresholds.conflict:+.2f})",
-        f"paid in {found.density:.0%} of a robot's stretches of play; spread between seeds {found.spread:.0%}; the "
+        f"paid in {found.density:.0%} of a robot's stretches of play, which go with the team's at "
+        f"{'-' if found.own_team is None else f'{found.own_team:+.2f}'}; independent seeds differ by {found.spread:.0%}; "
         f"others still move {found.drift:.2g} nats a round",
     ]
     if found.conflict <= thresholds.conflict:
