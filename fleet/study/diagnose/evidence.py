@@ -20,10 +20,12 @@ class Evidence:
     training, mean over its robots. `gain`: how far joint control is ahead. `worst`: what it changes for the robot to
     which it does least good, and `best`: to whom it does most. `climb`: what the last fifth of the independent training
     still brought over the fifth before, and `joint_climb` of the joint one. `conflict`: see conflict.py. `spread`:
-    standard deviation between seeds of independent learners. `density`: share of stretches of play in which a robot was
-    paid something. `own_team`, `own_others`: correlation of a robot's reward with the team's and with the others', mean
-    over robots; None if none's ever changed. `drift`: of the others' policies late in the independent training, nats a round as one robot meets
-    it (`Movement`). `agent_steps`: all that the probes took, `full` what one full training takes.
+    standard deviation between seeds of independent learners.
+
+    Of the late play of independent learners: `density`, the share of stretches in which a robot was paid something;
+    `own_team`, `own_others`, correlation of a robot's reward with the team's and with the others', mean over robots,
+    None if none's ever changed; `drift` of the others' policies, in nats a round as one robot meets it (`Movement`).
+    `agent_steps`: all that the probes took, `full` what one full training takes.
     """
 
     robots: int

@@ -9,6 +9,7 @@ def reasons(found: Evidence, thresholds: Thresholds) -> tuple[str, ...]:
     """What the verdict rests on, and the lines it was drawn by."""
     low, high = found.interval(SURE)
     who = f"all {found.robots} robots" if found.team == found.robots else f"2 of {found.robots} robots"
+    with_team = "-" if found.own_team is None else f"{found.own_team:+.2f}"
     said = [
         f"reward per step of {who}: {_mean(found.independent)} learning independently, {_mean(found.joint)} as one, "
         f"{found.random:.4g} at random",
@@ -17,9 +18,8 @@ def reasons(found: Evidence, thresholds: Thresholds) -> tuple[str, ...]:
         f"in the last fifth independent learners still gained {found.climb:+.0%}, joint ones {found.joint_climb:+.0%}",
         f"strongest opposition between two robots' rewards: correlation {found.conflict:+.2f} (opponents: at most "
         f"{thresholds.conflict:+.2f})",
-        f"paid in {found.density:.0%} of a robot's stretches of play, which go with the team's at "
-        f"{'-' if found.own_team is None else f'{found.own_team:+.2f}'}; independent seeds differ by {found.spread:.0%}; "
-        f"others still move {found.drift:.2g} nats a round",
+        f"a robot is paid in {found.density:.0%} of stretches of play, correlation with the team's pay {with_team}",
+        f"independent seeds differ by {found.spread:.0%}; others still move {found.drift:.2g} nats a round",
     ]
     if found.conflict <= thresholds.conflict:
         said.append(f"one policy for all changes a robot's reward by {found.worst:+.0%} to {found.best:+.0%}")
