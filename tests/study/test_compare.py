@@ -172,6 +172,9 @@ def test_a_curve_says_what_was_reached_where() -> None:
     assert reached(found, "wall_s", 10) == 4.0
     assert reached(found, "wall_s", 16) is None
     assert reached({"agent_steps": [], "deliveries": []}, "agent_steps", 1) is None
+    ended = [line(1, 1.0, 0.0), line(2, 1.0, 0.0) | {"episode_return": -4.0}, line(3, 1.0, 0.0)]
+    assert curve(ended)["return"] == [0.0, -4.0, -4.0]
+    assert reached(curve(ended), "agent_steps", 300, "return") == -4.0
     thin = curve(lines, points=2)
     assert thin["deliveries"] == [2.0, 7.0]
     assert thin["agent_steps"] == [500.0, 1000.0]
