@@ -295,12 +295,14 @@ def test_a_folder_that_was_never_finished_is_begun_anew(tmp_path: Path, monkeypa
     assert begun == [False]
 
 
-@pytest.mark.parametrize(("done", "goes_on"), [(5, True), (6, False)])
-def test_a_training_killed_after_its_last_round_is_begun_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int, goes_on: bool
+@pytest.mark.parametrize(
+    ("task", "done", "goes_on"), [("smoke", 5, True), ("smoke", 6, False), ("spread", 5, False), ("spread", 6, False)]
+)
+def test_a_training_that_cant_go_on_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, done: int, goes_on: bool
 ) -> None:
-    """Broken by resuming it: it has no round left, so that was refused, and the cell failed each time."""
-    config, resumed = task_config("smoke", SCHEMES["independent"], ("run.rounds=6",)), []
+    """Broken by resuming it: it has no round left, or a foreign world, so that was refused, and the cell failed."""
+    config, resumed = task_config(task, SCHEMES["independent"], ("run.rounds=6",)), []
     RunDirectory.create(tmp_path / "run", to_toml(config), ["fleet"]).close()
     monkeypatch.setattr(SnapshotStore, "newest", lambda _: SimpleNamespace(round=done))
     monkeypatch.setattr(training, "run", lambda *_, **__: Finished(tmp_path, Outcome("done", "")))
