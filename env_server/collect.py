@@ -155,6 +155,8 @@ class Collector:
         if cut.any():
             taken.finals.append((final_obs[cut], np.concatenate([[0], cut.sum(axis=1).cumsum()])))
         ended = result.terminated | result.truncated
+        if result.gone is not None:
+            ended &= ~result.gone
         if ended.any():
             self.episode_returns.append(self._returns[ended])
             self._returns[ended] = 0.0

@@ -114,7 +114,10 @@ def _play(
     bounded: bool,
     tick: Callable[[], object],
 ) -> Evaluation:
-    """One episode in each copy, with the actions (N, K) that `choose` gives for observations (N, K, D)."""
+    """One episode in each copy, with the actions (N, K) that `choose` gives for observations (N, K, D).
+
+    What is paid in a copy that has begun another, since it ended before `max_steps`, doesn't count.
+    """
     spec = arena.spec
     obs: Array = np.zeros((spec.robots, spec.worlds, spec.observation_size), spec.observation_dtype)
     start = int(stream(seed, "eval").generate_state(1)[0])
@@ -124,14 +127,19 @@ def _play(
             arena.set_body(robot, body)
         arena.reset(start, obs)  # once more, since nobody has observed yet that they are off
     returns = np.zeros((spec.robots, spec.worlds))
+    playing = np.ones(spec.worlds, np.bool_)
     bound = None
     if bounded and world.dispatch != "off":
         bound = Bound(arena.floor_view(), spec.robots, spec.worlds)
     for _ in range(world.max_steps):
         if bound is not None:
             bound.look(arena.traffic_view())
-        returns += arena.step(choose(obs), obs).rewards
+        step = arena.step(choose(obs), obs)
+        returns[:, playing] += step.rewards[:, playing]
+        playing &= ~(step.terminated | step.truncated).all(axis=0)
         tick()
+        if not playing.any():
+            break
     delivered = arena.metrics()["deliveries_by_copy"].sum(axis=0)  # (N, K) to (K,)
     rate = delivered / (spec.robots * world.max_steps) * 1000.0
     return Evaluation(returns.mean(axis=0), rate, None if bound is None else bound.deliveries())

@@ -19,12 +19,16 @@ class Step:
 
     rewards f32 (N, E); terminated, truncated bool (N, E); final_obs (N, E, D), valid only where an episode ended: the
     observation it ended in (the copy itself has been reset, and `out` holds the new episode's first observation).
+
+    `gone` bool (N, E), in a world whose robots don't all end together: whose episode was over before this step, which
+    then is terminated once more, pays nothing and shows zeros. None: nobody's ever is.
     """
 
     rewards: npt.NDArray[np.float32]
     terminated: npt.NDArray[np.bool_]
     truncated: npt.NDArray[np.bool_]
     final_obs: Array
+    gone: npt.NDArray[np.bool_] | None = None
 
 
 class World(Protocol):
@@ -72,7 +76,10 @@ class World(Protocol):
         ...
 
     def state(self) -> dict[str, Array]:
-        """Copies of all arrays that decide the future, generators and clocks included."""
+        """Copies of all arrays that decide the future, generators and clocks included.
+
+        Raises WorldError in a foreign world, which can't give it.
+        """
         ...
 
     def set_state(self, state: Mapping[str, Array]) -> None:

@@ -32,15 +32,21 @@ def take_snapshot(
     agent_steps: int,
     evaluation: Mapping[str, float],
 ) -> None:
-    """Write the snapshot after `done` rounds. `versions`: the last accepted policy version of each learner."""
+    """Write the snapshot after `done` rounds. `versions`: the last accepted policy version of each learner.
+
+    Of a foreign world it has the learners alone.
+    """
     store = SnapshotStore(directory.snapshots, config.checkpoint.keep)
     folder = store.begin(done)
     linked = {str(k): _link_learner(directory, folder, k, version) for k, version in versions.items()}
     exact = config.run.pacing == "lockstep" and linked == {str(k): v for k, v in versions.items()}
-    save_arrays(folder / WORLD_FILE, collector.state(), {"round": done})
+    if config.world.is_foreign:
+        exact = False
+    else:
+        save_arrays(folder / WORLD_FILE, collector.state(), {"round": done})
     manifest: dict[str, Any] = {"agent_steps": agent_steps, "versions": linked, "exact": exact}
     if evaluation:
-        manifest["evaluation"] = {**evaluation, "score": evaluation["deliveries_per_1000"]}
+        manifest["evaluation"] = {**evaluation, "score": evaluation[config.world.scored_by]}
     store.commit(done, manifest)
     store.prune()
 

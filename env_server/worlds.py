@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 import env_server.games.setup as games
 import env_server.handoff.setup as handoff
+import env_server.pettingzoo.setup as pettingzoo
 import env_server.traffic.setup as traffic
 import env_server.warehouse.setup as warehouse
 from env_server.games.tasks import TASKS as GAME_TASKS
 from env_server.handoff.tasks import TASKS as HANDOFF_TASKS
 from env_server.kinds import Survey, Task
+from env_server.pettingzoo.tasks import TASKS as PETTINGZOO_TASKS
 from env_server.protocol import World
 from env_server.traffic.tasks import TASKS as TRAFFIC_TASKS
 from env_server.warehouse.tasks import tasks as warehouse_tasks
@@ -30,6 +32,7 @@ _SETUPS: Mapping[Kind, _Setup] = {
     "handoff": _Setup(handoff.resolve, handoff.survey),
     "game": _Setup(games.resolve, games.survey),
     "traffic": _Setup(traffic.resolve, traffic.survey),
+    "pettingzoo": _Setup(pettingzoo.resolve, pettingzoo.survey),
 }
 
 
@@ -47,6 +50,10 @@ def make_world(config: WorldConfig) -> World:
         from env_server.traffic.world import Traffic
 
         return Traffic(config)
+    if config.kind == "pettingzoo":
+        from env_server.pettingzoo.world import PettingZooWorld
+
+        return PettingZooWorld(config)
     from env_server.warehouse.world import Warehouse
 
     return Warehouse(config)
@@ -62,6 +69,14 @@ def survey(config: WorldConfig) -> Survey:
     return _SETUPS[config.kind].survey(config)
 
 
+def to_show(config: WorldConfig) -> WorldConfig:
+    """The same world as one copy that can be rendered, from the start of an episode."""
+    table = config.pettingzoo
+    if table is not None:
+        table = table.model_copy(update={"args": {"render_mode": "rgb_array", **table.args}})
+    return config.model_copy(update={"worlds": 1, "stagger": False, "pettingzoo": table})
+
+
 def tasks() -> tuple[Task, ...]:
     """Every way to name a world."""
-    return warehouse_tasks() + HANDOFF_TASKS + GAME_TASKS + TRAFFIC_TASKS
+    return warehouse_tasks() + HANDOFF_TASKS + GAME_TASKS + TRAFFIC_TASKS + PETTINGZOO_TASKS

@@ -61,9 +61,8 @@ class Supervisor:
     ) -> None:
         assert config.world.robots is not None, "the config given to a supervisor is resolved"
         self._directory, self._config, self._life = directory, config, life
-        self._starts = Starts(
-            directory, snapshot, dict(origins or {}), config.checkpoint.keep, config.learners.at_once is not None
-        )
+        gated, foreign = config.learners.at_once is not None, config.world.is_foreign
+        self._starts = Starts(directory, snapshot, dict(origins or {}), config.checkpoint.keep, gated, foreign)
         self._on_status = on_status
         self._modules, self._timing = (
             modules or Modules(),

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from env_server.protocol import World
-from env_server.worlds import make_world
+from env_server.worlds import make_world, to_show
 from fleet.core.seeds import generator, stream
 from fleet.core.spec import Array
 from fleet.study.policies import Trained, load_policies
@@ -38,7 +38,7 @@ def render(
 
 def frames(trained: Trained, steps: int, greedy: bool) -> Iterator[Image]:
     """`steps` + 1 images of one copy, uint8 (height, width, 3), from its first observation on."""
-    world = make_world(trained.config.world.model_copy(update={"worlds": 1, "stagger": False}))
+    world = make_world(to_show(trained.config.world))
     obs = _first(world, trained.config.run.seed)
     draw = generator(trained.config.run.seed, "eval", 2)
     yield world.render()

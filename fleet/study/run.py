@@ -97,11 +97,12 @@ def resume(
     """Go on with the run in `folder` from its newest snapshot, under `config` (unset: its own).
 
     A lockstep run comes to the same weights as one that was never stopped. Raises BadInput, and changes nothing, if it
-    is running, has no whole snapshot, is done, or if `config` changes what may not change.
+    is running, has no whole snapshot, is done, if its world is foreign, or if `config` changes what may not change.
     """
     require_linux()
     directory = RunDirectory.open(Path(folder))
     saved = load_config(directory.config)
+    _check_resumable(saved, folder)
     config = prepare(config or saved)
     check_resume(saved, config)
     require_device(config.learners.device)
@@ -124,6 +125,14 @@ def _check_startable(config: Config) -> None:
     check_ports(config.wire)
     assert config.world.robots is not None
     require_descriptors(len(config.groups(config.world.robots)))
+
+
+def _check_resumable(saved: Config, folder: str | Path) -> None:
+    if saved.world.is_foreign:
+        raise BadInput(
+            f"{folder}: can't be resumed: a foreign world (world.kind = \"{saved.world.kind}\") can't give its state "
+            f"to go on from; start another run from its policies instead, with --init-from {folder}"
+        )
 
 
 def _check_breakable(config: Config, single_process: bool) -> None:

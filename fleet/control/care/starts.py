@@ -32,7 +32,7 @@ class Starts:
     """One run's. `origins` says how each learner comes to life first; fresh if it isn't named.
 
     `snapshot` is the folder that the environment server's first life goes on from. `gated`: learners wait for each
-    other at a gate.
+    other at a gate. `foreign`: the world can't give its state, so no life goes on where the one before was.
     """
 
     directory: RunDirectory
@@ -40,6 +40,7 @@ class Starts:
     origins: Mapping[int, tuple[Origin, str | None]]
     keep: int
     gated: bool = False
+    foreign: bool = False
 
     def begins_at(self) -> int:
         """The round, counted from 0, that the first life begins with."""
@@ -54,13 +55,16 @@ class Starts:
     def server_again(self, life: int, round_: int, agent_steps: int, standing: Standing) -> tuple[str, str]:
         """The start of a later life, as JSON: where the one before was in `round_`. Then a note, if all isn't well.
 
-        It goes on from the newest snapshot that is whole, even if the rounds since are not in its world.
+        It goes on from the newest snapshot that is whole, even if the rounds since are not in its world; a foreign
+        world begins anew, with episodes of its own.
         """
         snapshot, note = self._newest_snapshot()
         folder = self.snapshot if snapshot is None else str(snapshot.folder)
         if snapshot is not None:  # it may say more than the last figures that got through did
             round_ = max(round_, snapshot.round)
             agent_steps = max(agent_steps, int(snapshot.manifest["agent_steps"]))
+        if self.foreign:
+            folder, note = None, "its world can't give its state, and begins with fresh episodes"
         start = ServerStart(
             *self._run(),
             life,

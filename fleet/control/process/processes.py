@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fleet.control.care.child import SERVER, ZYGOTE
 from fleet.control.process import logs, pidfd
+from fleet.control.process.orphans import Orphans
 from fleet.control.process.spawn import Spawned, spawn
 from fleet.control.process.zygote_client import Exited, Forked, Pong, Ready, Refused, ZygoteClient
 
@@ -71,6 +72,7 @@ class Processes:
         self._ending: list[_Held] = []  # whose end has been noticed, and not how it came
         self._pids: dict[str, int] | None = None
         self._unreaped: list[_Held] = []
+        self._orphans = Orphans()
         self._orders: dict[str, str] = {}  # learners asked for and not forked yet, with their starts
         self._closed = False
 
@@ -136,6 +138,7 @@ class Processes:
             self._ending.append(held)
         for held in list(self._ending):
             happened += self._look_at(held, now)
+        self._orphans.reap()
         return happened
 
     def trim_logs(self) -> None:
@@ -183,6 +186,7 @@ class Processes:
         stubborn = [held.name for held in self._held.values() if held.pidfd in left]
         for held in [*self._held.values(), *self._unreaped]:
             self._let_go(held)
+        self._orphans.wait(max(0.0, deadline - time.monotonic()))
         self._held.clear()
         self._ending.clear()
         self._unreaped.clear()
@@ -240,6 +244,8 @@ class Processes:
                 return []
             self._unreaped.append(held)
         self._release(held)
+        if held.spawned is not None:
+            self._orphans.adopt(held.pid)
         if status is not None:
             pidfd.close(held.pidfd)
         return [Ended(held.name, held.pid, status, held.noticed)]
@@ -261,6 +267,7 @@ class Processes:
     def _let_go(self, held: _Held) -> None:
         if held.spawned is not None:
             held.spawned.status()
+            self._orphans.adopt(held.pid)
         else:
             pidfd.reap(held.pidfd)
         os.close(held.pidfd)

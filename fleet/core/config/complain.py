@@ -73,7 +73,7 @@ def place_of(
 
 
 def _shows_late(path: KeyPath) -> bool:
-    return len(path) == 2 and path[0] in ("world", "wire", "learners")
+    return (len(path) == 2 and path[0] in ("world", "wire", "learners")) or (len(path) == 3 and path[0] == "world")
 
 
 def allowed_values(field: FieldInfo) -> str:
@@ -87,6 +87,8 @@ def _allowed(field: FieldInfo) -> str:
     choices = [kind for kind in kinds if isinstance(kind, str)]
     if choices:
         return ", ".join(f'"{choice}"' for choice in choices)
+    if get_origin(field.annotation) is dict:
+        return "a table"
     if any(issubclass(kind, Table) for kind in kinds if isinstance(kind, type)):
         most = next((item.max_length for item in field.metadata if isinstance(item, annotated_types.MaxLen)), None)
         return f"up to {most} tables" if most else "tables" if _is_array(field.annotation) else "a table"

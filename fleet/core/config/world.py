@@ -8,11 +8,13 @@ from pydantic import Field, model_validator
 
 from fleet.core.config.game import GameConfig
 from fleet.core.config.handoff import HandoffConfig
+from fleet.core.config.pettingzoo import PettingZooConfig
 from fleet.core.config.table import UNSET, Table
 from fleet.core.config.traffic import TrafficConfig
 
-Kind = Literal["warehouse", "handoff", "game", "traffic"]
+Kind = Literal["warehouse", "handoff", "game", "traffic", "pettingzoo"]
 RewardKind = Literal["individual", "global", "two-stage", "dense"]
+Measure = Literal["return", "deliveries_per_1000"]
 DispatchRule = Literal["off", "random", "nearest", "matching"]
 
 # Each kind of world but the warehouse has a table of its own, by the kind's name; these settings are the warehouse's.
@@ -20,8 +22,8 @@ _OF_THE_WAREHOUSE = (
     *("map", "layout", "shelf_columns", "shelf_rows", "column_height", "stations"),
     *("request_queue", "dispatch", "station"),
 )
-_TABLES: tuple[Kind, ...] = ("handoff", "game", "traffic")
-_REWARDS: Mapping[Kind, RewardKind | None] = {"handoff": "dense", "game": None, "traffic": None}
+_TABLES: tuple[Kind, ...] = ("handoff", "game", "traffic", "pettingzoo")
+_REWARDS: Mapping[Kind, RewardKind | None] = {"handoff": "dense", "game": None, "traffic": None, "pettingzoo": None}
 
 
 class WorldConfig(Table):
@@ -59,7 +61,12 @@ class WorldConfig(Table):
     request_queue: int | None = Field(
         None, ge=1, description="Open requests at any time. Unset: the preset's, or one per robot."
     )
-    max_steps: int = Field(500, ge=1, le=1_000_000, description="Steps after which an episode is truncated.")
+    max_steps: int = Field(
+        500,
+        ge=1,
+        le=1_000_000,
+        description="Steps after which an episode is truncated; a PettingZoo environment may end it before.",
+    )
     stagger: bool = Field(True, description="Spread the copies' episode starts, so that they don't all reset at once.")
     dispatch: DispatchRule = Field(
         "off", description="Hand each robot its next order: to whom goes which, at random, nearest, or by matching."
@@ -71,6 +78,7 @@ class WorldConfig(Table):
     handoff: HandoffConfig | None = Field(None, description='The handoff task\'s settings, with kind = "handoff".')
     game: GameConfig | None = Field(None, description='The game of two agents, with kind = "game".')
     traffic: TrafficConfig | None = Field(None, description='The grid of intersections, with kind = "traffic".')
+    pettingzoo: PettingZooConfig | None = Field(None, description='The environment, with kind = "pettingzoo".')
 
     @model_validator(mode="before")
     @classmethod
@@ -114,6 +122,16 @@ class WorldConfig(Table):
         if self.reward == "dense" and self.dispatch == "off":
             raise ValueError('reward = "dense" pays for distance to an order, so it needs `dispatch`')
         return self
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its dynamics are somebody else's, so that it can't give its state to go on from."""
+        return self.kind == "pettingzoo"
+
+    @property
+    def scored_by(self) -> Measure:
+        """The figure of an evaluation that tells a better policy from a worse; a foreign world has no deliveries."""
+        return "return" if self.is_foreign else "deliveries_per_1000"
 
     @property
     def is_map_file(self) -> bool:

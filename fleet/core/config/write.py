@@ -3,6 +3,7 @@
 From the resolved Config; to a run directory's config.toml and to `fleet config`.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -91,11 +92,18 @@ def toml_value(value: Any) -> str:
         return _block(value) if "\n" in value else f'"{_escaped(value)}"'
     if isinstance(value, Table):
         return f"{{{', '.join(f'{name} = {text}' for name, text in _given(value))}}}"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_key(name)} = {toml_value(inner)}' for name, inner in value.items())}}}"
     if isinstance(value, tuple | list) and any(isinstance(item, Table) for item in value):
         return "\n".join(["[", *(f"  {toml_value(item)}," for item in value), "]"])
     if isinstance(value, tuple | list):
         return f"[{', '.join(toml_value(item) for item in value)}]"
     return repr(value)
+
+
+def _key(name: str) -> str:
+    """A table's key, in quotes where it isn't a bare one."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{_escaped(name)}"'
 
 
 def _block(text: str) -> str:

@@ -76,7 +76,8 @@ def _start_or_go_on(config: Config, place: Path, look: Callable[[Status], bool])
     if (place / "manifest.json").exists():  # written last of what makes it a run's folder
         directory = RunDirectory.open(place)
         newest = SnapshotStore(directory.snapshots).newest()
-        if directory.is_running() or (newest is not None and newest.round < config.run.rounds):
+        left = newest is not None and newest.round < config.run.rounds and not config.world.is_foreign
+        if directory.is_running() or left:
             return resume(place, config, on_status=look)
     if place.exists():
         # Broken off with nothing to go on from, or with no round left whose end would bring its figures.
