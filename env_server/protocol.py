@@ -76,7 +76,10 @@ class World(Protocol):
         ...
 
     def state(self) -> dict[str, Array]:
-        """Copies of all arrays that decide the future, generators and clocks included."""
+        """Copies of all arrays that decide the future, generators and clocks included.
+
+        Raises WorldError in a foreign world, which can't give it.
+        """
         ...
 
     def set_state(self, state: Mapping[str, Array]) -> None:

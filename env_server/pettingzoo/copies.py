@@ -4,7 +4,7 @@ All that is seen and paid goes into the board. Nothing is carried from one episo
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ class Copies:
         for env in self._envs:
             env.close()
 
-    def _guarded(self, do: Any, copy: int) -> None:
+    def _guarded(self, do: Callable[[int], None], copy: int) -> None:
         """Have what an environment raises say which copy it was."""
         try:
             do(copy)

@@ -82,7 +82,7 @@ def _exactly(link: socket.socket, size: int) -> bytes | None:
     while len(parts) < size:
         try:
             part = link.recv(min(size - len(parts), 1 << 20))
-        except ConnectionResetError:
+        except OSError:  # reset by a dead peer, or closed by us, who have ended it
             return None
         if not part:
             return None

@@ -65,7 +65,7 @@ def _said(error: Exception) -> str:
 
 
 def main() -> None:
-    """Read the job from standard input and serve; exit 1 with a traceback if the environment raises."""
+    """Read the job from standard input and serve; exit 1, with a traceback in the log, if the environment raises."""
     die_with_parent()
     job = read_job(sys.stdin.read())
     link = socket.socket(fileno=job.link)
@@ -73,8 +73,7 @@ def main() -> None:
     try:
         serve(job, link)
     except Exception as error:
-        # what a user can put right is in the answer, and needs no trace of where it was found
-        if not isinstance(error, SetupError):
+        if not isinstance(error, SetupError):  # what a user can put right is in the answer, and needs no trace
             traceback.print_exc()
         sys.exit(1)
 

@@ -26,9 +26,10 @@ class Worker:
 
 
 class Workers:
-    """`count` processes that share the copies of `job`, whose `board` they all write. Raises as `answer`.
+    """`count` processes that share the copies of `job`, whose `board` they all write; `outlines` is what each made.
 
-    They are gone when this object is, and die with the thread that has made it, whatever its process dies of.
+    They are gone when this object is, and die with the thread that has made it, whatever its process dies of. Raises
+    SetupError if the environment can't be had, and WorldError if one of them dies on the way.
     """
 
     def __init__(self, job: Job, count: int) -> None:

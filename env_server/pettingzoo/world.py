@@ -147,9 +147,14 @@ class PettingZooWorld:
                 max_steps=self.config.max_steps,
                 clock=tuple(first_clock(self.config).tolist()),
             )
-            return board, Workers(job, worker_count(self.config))
+            workers = Workers(job, worker_count(self.config))
         finally:
             os.close(descriptor)
+        known = outline_of(self.config)
+        for made in workers.outlines:
+            if (made.agents, made.actions, made.features) != (known.agents, known.actions, known.features):
+                raise WorldError(f"{table.env}: its agents or spaces aren't the same each time it is made")
+        return board, workers
 
     def _begun(self) -> tuple[Board, Workers]:
         if self._board is None or self._workers is None:

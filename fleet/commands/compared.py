@@ -27,19 +27,13 @@ def print_comparison(tasks: "Sequence[TaskSummary]", under: "Sequence[FaultSumma
 
 
 def _print_task(task: "TaskSummary") -> None:
-    print(f"{Path(task.task).stem}: deliveries per robot per 1,000 steps\n")
-    header = (
-        "scheme",
-        "seeds",
-        "deliveries",
-        "95%",
-        "middle half",
-        "of the bound",
-        "return",
-        "at equal steps",
-        "at equal time",
-    )
-    print_table([_reached(scheme) for scheme in task.schemes], header=header)
+    from fleet.study.compare.measure import DELIVERIES, SERIES, WORDS
+
+    print(f"{Path(task.task).stem}: {WORDS[task.measure]}\n")
+    delivers = task.measure == DELIVERIES
+    more = ("of the bound", "return") if delivers else ()
+    header = ("scheme", "seeds", SERIES[task.measure], "95%", "middle half", *more, "at equal steps", "at equal time")
+    print_table([_reached(scheme, delivers) for scheme in task.schemes], header=header)
     _print_caution(max((scheme.seeds for scheme in task.schemes), default=0))
     if task.steps is not None and task.seconds is not None:
         print(
@@ -63,16 +57,16 @@ _SENT = ("in all", "into the busiest", "between robots")
 _SENT_HEADER = ("scheme", *_SENT, "rollouts", "policies", "Mbit/s per robot")
 
 
-def _reached(scheme: "Summary") -> tuple[str, ...]:
+def _reached(scheme: "Summary", delivers: bool) -> tuple[str, ...]:
+    found = scheme.deliveries if delivers else scheme.returns
     share = None if not scheme.bound or scheme.deliveries is None else scheme.deliveries.mean / scheme.bound
     return (
         scheme.scheme,
         _seeds(scheme.seeds, len(scheme.failed)),
-        _mean(scheme.deliveries),
-        _interval(scheme.deliveries),
-        number(None if scheme.deliveries is None else scheme.deliveries.interquartile),
-        MISSING if share is None else f"{share:.0%}",
-        _mean(scheme.returns),
+        _mean(found),
+        _interval(found),
+        number(None if found is None else found.interquartile),
+        *((MISSING if share is None else f"{share:.0%}", _mean(scheme.returns)) if delivers else ()),
         _with_interval(scheme.at_steps),
         _with_interval(scheme.at_time),
     )

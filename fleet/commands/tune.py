@@ -32,6 +32,7 @@ def tune(
     from fleet.commands.screen import number, print_json, print_table
     from fleet.study.compare.budget import parse_budget
     from fleet.study.compare.cell import Terms
+    from fleet.study.compare.measure import WORDS
     from fleet.study.compare.schemes import find_scheme
     from fleet.study.tune.tune import Asked
     from fleet.study.tune.tune import tune as study
@@ -44,7 +45,7 @@ def tune(
         print_json(asdict(tuned) | {"path": str(tuned.path)})
         return
     rows = [
-        ("deliveries per robot per 1,000 steps", number(tuned.value)),
+        (WORDS[tuned.measure], number(tuned.value)),
         ("of the task as it stands", number(tuned.untuned)),
         ("trials", f"{tuned.trials}, {tuned.failed} failed"),
     ]

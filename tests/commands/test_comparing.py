@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from fleet.commands.compared import print_comparison
 from fleet.commands.main import main
 from fleet.core.errors import FleetError
 from fleet.study.compare import compare as comparing
+from fleet.study.compare.budget import parse_budget
 from fleet.study.compare.cell import Cell, Terms
+from fleet.study.compare.summary import summarize
 
 SENT = {"total": 92.0, "by_kind": {"rollout": 83.0, "policy": 9.0}, "busiest": 21.0, "across": 0.0, "mbit_per_s": 0.0}
 
@@ -37,6 +40,28 @@ def trained(cell: Cell, terms: Terms, folder: Path, on_progress: Callable[..., N
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(comparing, "do_cell", trained)
     return str(tmp_path / "out")
+
+
+def test_a_task_without_deliveries_is_compared_by_its_returns(capsys: pytest.CaptureFixture[str]) -> None:
+    """Broken by reading deliveries off its curves."""
+    terms, done = Terms(parse_budget("4224"), episodes=4), {}
+    for scheme in ("independent", "random"):
+        found = trained(Cell("far", scheme, 0), terms, Path(), lambda *_: None) | {
+            "status": "done",
+            "measure": "return",
+        }
+        done["train", "far", scheme, 0] = found
+    done["train", "far", "independent", 0]["curve"]["return"] = [-3.0]
+    (task,) = summarize(done)
+    assert task.measure == "return"
+    assert task.schemes[0].at_steps is not None
+    assert task.schemes[0].at_steps.mean == task.schemes[0].at_time.mean == -3.0
+    print_comparison([task], (), done)
+    title, _, header, first, *_ = capsys.readouterr().out.splitlines()
+    assert title == "far: return of an episode"
+    assert header.split("  ")[0] == "scheme"
+    assert "deliveries" not in header
+    assert first.split() == ["independent", "1", "2.00", "-", "-", "-3.00", "-3.00"]
 
 
 @pytest.mark.parametrize(

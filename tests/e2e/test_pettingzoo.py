@@ -30,29 +30,39 @@ def worker_pids(run: Path) -> list[int]:
     return found
 
 
-def test_it_trains_the_same_with_and_without_processes(tmp_path: Path) -> None:
-    """Also what it leaves is there to be played and started from, and not to be resumed."""
-    trained = [*SMALL, "--rounds", "3", "--set", "eval.every=2"]
-    for name, extra in (("fleet", "--set world.pettingzoo.workers=2"), ("alone", "--single-process")):
-        ran = fleet("run", *trained, *extra.split(), "--out", str(tmp_path / name))
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert weights(tmp_path / "fleet", 3) == weights(tmp_path / "alone", 3)
-    assert len(weights(tmp_path / "fleet", 3)) == 3
-    line = read_jsonl(tmp_path / "fleet" / "metrics.jsonl")[1]
-    manifest = tmp_path / "fleet" / "checkpoints" / "snapshots" / "round-00000002" / "manifest.json"
+def train(out: Path, *extra: str) -> Path:
+    settings = ("--rounds", "3", "--set", "eval.every=2", "--set", "eval.episodes=2")
+    ran = fleet("run", *SMALL, *settings, *extra, "--out", str(out))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.mktemp("trained") / "run", "--set", "world.pettingzoo.workers=2")
+
+
+def test_it_trains_the_same_with_and_without_processes(trained: Path, tmp_path: Path) -> None:
+    """Broken by seeds drawn from the worker's number."""
+    alone = train(tmp_path / "alone", "--single-process", "--set", "world.pettingzoo.workers=1")
+    assert weights(trained, 3) == weights(alone, 3)
+    assert len(weights(trained, 3)) == 3
+
+
+def test_its_policies_are_scored_played_and_started_from_but_not_resumed(trained: Path, tmp_path: Path) -> None:
+    """Broken by scoring deliveries, of which there are none, and by a snapshot that tries to hold the world."""
+    line = read_jsonl(trained / "metrics.jsonl")[1]
+    manifest = trained / "checkpoints" / "snapshots" / "round-00000002" / "manifest.json"
     score = json.loads(manifest.read_text())["evaluation"]["score"]
     assert score == pytest.approx(line["eval_return"], abs=1e-3)
     assert score < 0
-    resumed = fleet("run", "--resume", str(tmp_path / "fleet"), "--rounds", "4")
+    resumed = fleet("run", "--resume", str(trained), "--rounds", "4")
     assert resumed.returncode == 2
     assert "can't be resumed: a foreign world" in resumed.stderr
     assert "--init-from" in resumed.stderr
-    played = fleet("eval", str(tmp_path / "fleet"), "--episodes", "4", "--json")
+    played = fleet("eval", str(trained), "--episodes", "2", "--json")
     assert json.loads(played.stdout)["return"] < 0
-    more_of_it = fleet(
-        "run", *SMALL, "--rounds", "1", "--init-from", str(tmp_path / "fleet"), "--out", str(tmp_path / "next")
-    )
-    assert more_of_it.returncode == 0, more_of_it.stderr
+    train(tmp_path / "next", "--single-process", "--init-from", str(trained))
 
 
 def test_a_worker_that_is_killed_costs_a_server_life_and_nothing_is_left(
@@ -60,7 +70,7 @@ def test_a_worker_that_is_killed_costs_a_server_life_and_nothing_is_left(
 ) -> None:
     """Broken by leaving the workers of a killed server to themselves."""
     run = tmp_path / "run"
-    process = start("run", *SMALL, "--rounds", "8", "--out", str(run))
+    process = start("run", *SMALL, "--rounds", "1000", "--out", str(run))
     until(lambda: rounds(run) >= 2 and worker_pids(run))
     server, workers = pids(run)["env_server"], worker_pids(run)
     os.kill(workers[0], signal.SIGKILL)
@@ -68,8 +78,11 @@ def test_a_worker_that_is_killed_costs_a_server_life_and_nothing_is_left(
     assert "was killed by signal 9" in (run / "logs" / "env_server.log").read_text()
     again = worker_pids(run)
     os.kill(pids(run)["env_server"], signal.SIGKILL)
-    until(lambda: not any(psutil.pid_exists(pid) for pid in again), 20.0)
-    assert process.wait(120) == 0
+    until(lambda: not any(psutil.pid_exists(pid) for pid in again), 20.0)  # nor a zombie
+    before = rounds(run)
+    until(lambda: rounds(run) > before + 1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
     summary = json.loads((run / "summary.json").read_text())
     assert summary["server_restarts"] == 2
     assert summary["ledger"]["balanced"]

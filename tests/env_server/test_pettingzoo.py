@@ -145,6 +145,8 @@ def test_who_raises_or_dies_is_named_and_nobody_is_left() -> None:
     world.step(none, out)
     with pytest.raises(WorldError, match=r"foreign:leaving, copy 0: RuntimeError: out of luck"):
         world.step(none, out)
+    with pytest.raises(WorldError, match="the process of copies 0 to 1 ended with status"):
+        world.step(none, out)
     assert psutil.Process().children() == []
     world, out = begun(copies=4, workers=2)
     _, second = sorted(psutil.Process().children(), key=lambda child: child.pid)

@@ -172,6 +172,9 @@ def test_a_curve_says_what_was_reached_where() -> None:
     assert reached(found, "wall_s", 10) == 4.0
     assert reached(found, "wall_s", 16) is None
     assert reached({"agent_steps": [], "deliveries": []}, "agent_steps", 1) is None
+    ended = [line(1, 1.0, 0.0), line(2, 1.0, 0.0) | {"episode_return": -4.0}, line(3, 1.0, 0.0)]
+    assert curve(ended)["return"] == [0.0, -4.0, -4.0]
+    assert reached(curve(ended), "agent_steps", 300, "return") == -4.0
     thin = curve(lines, points=2)
     assert thin["deliveries"] == [2.0, 7.0]
     assert thin["agent_steps"] == [500.0, 1000.0]
@@ -292,12 +295,14 @@ def test_a_folder_that_was_never_finished_is_begun_anew(tmp_path: Path, monkeypa
     assert begun == [False]
 
 
-@pytest.mark.parametrize(("done", "goes_on"), [(5, True), (6, False)])
-def test_a_training_killed_after_its_last_round_is_begun_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int, goes_on: bool
+@pytest.mark.parametrize(
+    ("task", "done", "goes_on"), [("smoke", 5, True), ("smoke", 6, False), ("spread", 5, False), ("spread", 6, False)]
+)
+def test_a_training_that_cant_go_on_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, done: int, goes_on: bool
 ) -> None:
-    """Broken by resuming it: it has no round left, so that was refused, and the cell failed each time."""
-    config, resumed = task_config("smoke", SCHEMES["independent"], ("run.rounds=6",)), []
+    """Broken by resuming it: it has no round left, or a foreign world, so that was refused, and the cell failed."""
+    config, resumed = task_config(task, SCHEMES["independent"], ("run.rounds=6",)), []
     RunDirectory.create(tmp_path / "run", to_toml(config), ["fleet"]).close()
     monkeypatch.setattr(SnapshotStore, "newest", lambda _: SimpleNamespace(round=done))
     monkeypatch.setattr(training, "run", lambda *_, **__: Finished(tmp_path, Outcome("done", "")))

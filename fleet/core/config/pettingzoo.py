@@ -46,7 +46,7 @@ class PettingZooConfig(Table):
                 raise ValueError(f"args: {name!r} is no name of an argument")
             if not _is_plain(value):
                 raise ValueError(
-                    f"args: {name} = {value!r}; allowed are finite numbers, strings, true, false, arrays, tables"
+                    f"args: {name} = {value}; allowed are finite numbers, strings, true, false, arrays, tables"
                 )
         return args
 

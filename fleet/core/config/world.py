@@ -14,6 +14,7 @@ from fleet.core.config.traffic import TrafficConfig
 
 Kind = Literal["warehouse", "handoff", "game", "traffic", "pettingzoo"]
 RewardKind = Literal["individual", "global", "two-stage", "dense"]
+Measure = Literal["return", "deliveries_per_1000"]
 DispatchRule = Literal["off", "random", "nearest", "matching"]
 
 # Each kind of world but the warehouse has a table of its own, by the kind's name; these settings are the warehouse's.
@@ -128,7 +129,7 @@ class WorldConfig(Table):
         return self.kind == "pettingzoo"
 
     @property
-    def scored_by(self) -> Literal["return", "deliveries_per_1000"]:
+    def scored_by(self) -> Measure:
         """The figure of an evaluation that tells a better policy from a worse; a foreign world has no deliveries."""
         return "return" if self.is_foreign else "deliveries_per_1000"
 

@@ -83,12 +83,14 @@ def do_cell(
     if scheme.trained:
         found |= _train(config, terms.budget, place, on_progress)
     on_progress("evaluating", 1.0)
-    return found | {"evaluation": _evaluate(scheme, config, place, terms.episodes)}
+    played = _evaluate(scheme, config, place, terms.episodes)
+    return found | {"evaluation": played, "measure": config.world.scored_by}
 
 
 def _train(config: Config, budget: Budget, place: Path, on_progress: OnProgress) -> dict[str, Any]:
     watch = Watch(first=2, last=config.run.rounds)
-    earlier = seconds_kept(place)
+    spent = seconds_kept(place)
+    earlier = 0.0 if config.world.is_foreign else spent  # a run of a foreign world doesn't go on, but begins anew
 
     def look(status: Status) -> bool:
         watch.look(status)
@@ -99,7 +101,7 @@ def _train(config: Config, budget: Budget, place: Path, on_progress: OnProgress)
         return budget.minutes is None or share < 1.0 or status.round == 0
 
     ended = (place / "summary.json").exists()
-    if budget.minutes is None or not ended or earlier < 60.0 * budget.minutes:
+    if budget.minutes is None or not ended or spent < 60.0 * budget.minutes:
         train(config, place, look)
     return figures(config, place) | {"memory_bytes": watch.memory or None}
 

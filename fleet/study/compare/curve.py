@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, Literal
 
+from fleet.core.config.world import Measure
+from fleet.study.compare.measure import DELIVERIES, SERIES
+
 Lines = Sequence[Mapping[str, Any]]
 Axis = Literal["agent_steps", "wall_s"]
 Curve = Mapping[str, Sequence[float]]
@@ -27,11 +30,13 @@ def seconds(lines: Lines) -> float:
 
 
 def curve(lines: Lines, points: int = POINTS) -> dict[str, list[float]]:
-    """`agent_steps` and `wall_s` so far, and the means of `deliveries` and `reward` since the point before.
+    """`agent_steps` and `wall_s` so far, and the means of `deliveries`, `reward` and `return` since the point before.
 
-    `deliveries` is per robot per 1,000 steps, `reward` per robot and step; at most `points` of them.
+    `deliveries` is per robot per 1,000 steps, `reward` per robot and step, `return` that of an episode (of rounds in
+    which none ended, that of the round before; 0 until the first has); at most `points` of them.
     """
     wall = list(accumulate(float(line["wall_s"]) * n for line, n in zip(lines, stands_for(lines), strict=True)))
+    returns = list(accumulate(lines, lambda last, line: float(line.get("episode_return", last)), initial=0.0))[1:]
     chunks = [range(len(lines) * k // points, len(lines) * (k + 1) // points) for k in range(points)]
     chunks = [chunk for chunk in chunks if chunk]
     return {
@@ -39,17 +44,18 @@ def curve(lines: Lines, points: int = POINTS) -> dict[str, list[float]]:
         "wall_s": [wall[chunk[-1]] for chunk in chunks],
         "deliveries": [statistics.fmean(lines[k]["deliveries_per_1000"] for k in chunk) for chunk in chunks],
         "reward": [statistics.fmean(lines[k]["reward_per_step"] for k in chunk) for chunk in chunks],
+        "return": [statistics.fmean(returns[k] for k in chunk) for chunk in chunks],
     }
 
 
-def reached(found: Curve, axis: Axis, at: float) -> float | None:
-    """Deliveries over the last tenth of the way to `at` agent-steps or seconds; None if it didn't come that far."""
+def reached(found: Curve, axis: Axis, at: float, measure: Measure = DELIVERIES) -> float | None:
+    """`measure` over the last tenth of the way to `at` agent-steps or seconds; None if it didn't come that far."""
     where = found[axis]
     if not where or where[-1] < at * (1.0 - 1e-9):
         return None
     last = max(0, bisect_right(where, at * (1.0 + 1e-9)) - 1)
     first = bisect_right(where, at * (1.0 - WINDOW))
-    return statistics.fmean(found["deliveries"][min(first, last) : last + 1])
+    return statistics.fmean(found[SERIES[measure]][min(first, last) : last + 1])
 
 
 def speed(lines: Lines) -> dict[str, float]:

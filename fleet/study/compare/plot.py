@@ -8,8 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fleet.core.config.world import Measure
 from fleet.study.compare.compare import Done
 from fleet.study.compare.interval import spread
+from fleet.study.compare.measure import DELIVERIES, SERIES, WORDS
 from fleet.study.compare.schemes import SCHEMES
 
 _HUES = ("#4c78a8", "#72b7b2", "#54a24b", "#e45756", "#b279a2", "#9d755d", "#f58518")
@@ -27,19 +29,26 @@ _SCALE: Mapping[str, Callable[[Found], float | None]] = {
 
 
 def plot_training(done: Done, task: str, out: Path) -> None:
-    """Write what each scheme delivered on `task` while it was trained to `out`, a PNG. Raises OSError."""
+    """Write what each scheme delivered on `task` while it was trained to `out`, a PNG. Raises OSError.
+
+    Of a task without deliveries it is the return of an episode.
+    """
+    results = _by_scheme(done, task)
+    measure: Measure = next(
+        (found["measure"] for each in results.values() for found in each if "measure" in found), DELIVERIES
+    )
     figure = Figure(figsize=(11, 4.6), dpi=120, layout="constrained")
     for axes, (axis, (label, unit)) in zip(figure.subplots(1, 2, sharey=True), _AXES.items(), strict=True):
-        for scheme, results in _by_scheme(done, task).items():
-            trained = [found["curve"] for found in results if "curve" in found]
+        for scheme, each in results.items():
+            trained = [found["curve"] for found in each if "curve" in found]
             if trained:
-                _draw_curve(axes, scheme, trained, axis, unit)
+                _draw_curve(axes, scheme, trained, axis, unit, measure)
             else:
-                _draw_flat(axes, scheme, results)
+                _draw_flat(axes, scheme, each, measure)
         axes.set_xlabel(label)
         _tidy(axes)
     first = figure.axes[0]
-    first.set_ylabel("deliveries per robot per 1,000 steps")
+    first.set_ylabel(WORDS[measure])
     _name(first)
     figure.suptitle(f"{Path(task).stem}: mean over seeds, and the 95% bootstrap interval of the mean", fontsize=11)
     figure.savefig(out, metadata={"Software": None})
@@ -77,11 +86,11 @@ def _by_scheme(done: Done, task: str) -> dict[str, list[Found]]:
     return results
 
 
-def _draw_curve(axes: Axes, scheme: str, curves: Sequence[Found], axis: str, unit: float) -> None:
+def _draw_curve(axes: Axes, scheme: str, curves: Sequence[Found], axis: str, unit: float, measure: Measure) -> None:
     """All seeds on the points that the shortest of them has."""
     last = min(curve[axis][-1] for curve in curves)
     at = np.linspace(last / 100, last, 100)
-    spreads = [spread(column) for column in np.array([np.interp(at, c[axis], c["deliveries"]) for c in curves]).T]
+    spreads = [spread(column) for column in np.array([np.interp(at, c[axis], c[SERIES[measure]]) for c in curves]).T]
     known = [each for each in spreads if each is not None]
     colour = COLOURS[scheme]
     axes.plot(at / unit, [each.mean for each in known], color=colour, lw=1.5, label=scheme)
@@ -90,8 +99,8 @@ def _draw_curve(axes: Axes, scheme: str, curves: Sequence[Found], axis: str, uni
         axes.fill_between(at / unit, low, high, color=colour, alpha=0.2, lw=0)
 
 
-def _draw_flat(axes: Axes, scheme: str, results: Sequence[Found]) -> None:
-    found = spread([result["evaluation"]["deliveries_per_1000"] for result in results])
+def _draw_flat(axes: Axes, scheme: str, results: Sequence[Found], measure: Measure) -> None:
+    found = spread([result["evaluation"][measure] for result in results])
     if found is not None:
         if found.low is not None and found.high is not None:
             axes.axhspan(found.low, found.high, color=_GREY, alpha=0.12, lw=0)

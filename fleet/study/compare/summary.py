@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fleet.core.config.world import Measure
 from fleet.study.compare.compare import Done
 from fleet.study.compare.curve import Axis, reached
 from fleet.study.compare.interval import Spread, spread
+from fleet.study.compare.measure import DELIVERIES
 
 Found = Mapping[str, Any]
 
@@ -41,12 +43,16 @@ class Summary:
 
 @dataclass(frozen=True)
 class TaskSummary:
-    """All schemes on one task: the common agent-steps and seconds, None if nothing was trained."""
+    """All schemes on one task: the common agent-steps and seconds, None if nothing was trained.
+
+    `measure` is what the schemes are compared by, at equal steps and time as well.
+    """
 
     task: str
     steps: float | None
     seconds: float | None
     schemes: tuple[Summary, ...]
+    measure: Measure = DELIVERIES
 
 
 @dataclass(frozen=True)
@@ -93,11 +99,16 @@ def _task(task: str, done: Done) -> TaskSummary:
     trained = [found for scheme in schemes for found in _of(done, "train", scheme, task) if "curve" in found]
     steps = min((float(found["agent_steps"]) for found in trained), default=None)
     seconds = min((float(found["wall_s"]) for found in trained), default=None)
-    summaries = [_scheme(task, scheme, _of(done, "train", scheme, task), steps, seconds) for scheme in schemes]
-    return TaskSummary(task, steps, seconds, tuple(summaries))
+    known = (found["measure"] for scheme in schemes for found in _of(done, "train", scheme, task) if "measure" in found)
+    measure = next(known, DELIVERIES)
+    of_each = {scheme: _of(done, "train", scheme, task) for scheme in schemes}
+    summaries = [_scheme(task, scheme, results, steps, seconds, measure) for scheme, results in of_each.items()]
+    return TaskSummary(task, steps, seconds, tuple(summaries), measure)
 
 
-def _scheme(task: str, scheme: str, results: Sequence[Found], steps: float | None, seconds: float | None) -> Summary:
+def _scheme(
+    task: str, scheme: str, results: Sequence[Found], steps: float | None, seconds: float | None, measure: Measure
+) -> Summary:
     whole = [found for found in results if found["status"] == "done"]
     trained = [found for found in whole if "curve" in found]
     shares = [found["speed"] for found in trained]
@@ -109,8 +120,8 @@ def _scheme(task: str, scheme: str, results: Sequence[Found], steps: float | Non
         deliveries=spread([found["evaluation"]["deliveries_per_1000"] for found in whole]),
         returns=spread([found["evaluation"]["return"] for found in whole]),
         bound=_mean([found["evaluation"].get("bound_per_1000") for found in whole]),
-        at_steps=_reached(trained, "agent_steps", steps),
-        at_time=_reached(trained, "wall_s", seconds),
+        at_steps=_reached(trained, "agent_steps", steps, measure),
+        at_time=_reached(trained, "wall_s", seconds, measure),
         speed=spread([share["overall_per_s"] for share in shares]),
         shares={name: statistics.fmean(share[name] for share in shares) for name in shares[0] if "share" in name}
         if shares
@@ -145,10 +156,10 @@ def _errors(results: Sequence[Found]) -> tuple[str, ...]:
     return tuple(str(found["error"]) for found in results if found["status"] == "failed")
 
 
-def _reached(trained: Sequence[Found], axis: Axis, at: float | None) -> Spread | None:
+def _reached(trained: Sequence[Found], axis: Axis, at: float | None, measure: Measure) -> Spread | None:
     if at is None:
         return None
-    known = [reached(found["curve"], axis, at) for found in trained]
+    known = [reached(found["curve"], axis, at, measure) for found in trained]
     return spread([value for value in known if value is not None])
 
 

@@ -1,4 +1,4 @@
-"""The search itself: trials of one scheme on one task, each a training and the deliveries of what it came to.
+"""The search itself: trials of one scheme on one task, each a training and what it came to by the task's measure.
 
 Optuna's tree-structured Parzen estimator proposes (Bergstra et al. 2011). The first trial is the task as it stands, so
 that tuning never ends below where it began. All is in a folder: a journal of the trials, their trainings, and the best
@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleet.core.config.load import load_config
+from fleet.core.config.world import Measure
 from fleet.core.config.write import to_toml
 from fleet.core.errors import BadInput, FleetError
 from fleet.core.files import write_atomic
 from fleet.study.compare.cell import Cell, OnProgress, Terms, cell_config, do_cell
+from fleet.study.compare.measure import WORDS
 from fleet.study.compare.results import Results
 from fleet.study.compare.schemes import Scheme
 from fleet.study.tune.space import Range, Space, space_of
@@ -48,7 +50,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What came of it: deliveries of the best trial, its settings, and those of the task as it stands."""
+    """What came of it: the best trial's value by `measure`, its settings, and the value of the task as it stands."""
 
     path: Path
     value: float
@@ -56,6 +58,7 @@ class Tuned:
     untuned: float | None
     trials: int
     failed: int
+    measure: Measure
 
 
 def tune(asked: Asked, out: Path, on_trial: OnTrial = lambda *_: None) -> Tuned:
@@ -140,7 +143,7 @@ def _as_it_stands(asked: Asked) -> dict[str, float]:
 
 
 def _try(asked: Asked, results: Results, trial: "Trial", space: Space, tell: OnProgress) -> float | None:
-    """The mean deliveries of a trial's seeds; None if one of them failed."""
+    """The mean over a trial's seeds, by the task's measure; None if one of them failed."""
     drawn = {key: _draw(trial, key, values) for key, values in space.items()}
     changes = tuple(f"{key}={value:.6g}" for key, value in drawn.items())
     found = []
@@ -154,7 +157,7 @@ def _try(asked: Asked, results: Results, trial: "Trial", space: Space, tell: OnP
         shutil.rmtree(runs, ignore_errors=True)  # of a trial only its figures are of use
         if result["status"] == "failed":
             return None
-        found.append(float(result["evaluation"]["deliveries_per_1000"]))
+        found.append(float(result["evaluation"][_measure(asked)]))
     return statistics.fmean(found)
 
 
@@ -172,15 +175,20 @@ def _conclude(asked: Asked, study: "Study", out: Path) -> Tuned:
     best = max(whole, key=lambda trial: trial.value)
     path = out / f"{asked.scheme.name}.toml"
     untuned = next((trial.value for trial in whole if _UNTUNED in trial.user_attrs), None)
+    measure = _measure(asked)
     about = (
-        f"# {asked.scheme.name} on {asked.task}: {best.value:.4g} deliveries per robot per 1,000 steps, the best of "
+        f"# {asked.scheme.name} on {asked.task}: {best.value:.4g} {WORDS[measure]}, the best of "
         f"{len(finished)} trials of {asked.terms.budget.words}."
     )
     try:
         write_atomic(path, [f"{about}\n\n{_toml(best.params)}".encode()])
     except OSError as error:
         raise FleetError(f"{path}: can't be written: {error.strerror}") from error
-    return Tuned(path, best.value, dict(best.params), untuned, len(finished), len(finished) - len(whole))
+    return Tuned(path, best.value, dict(best.params), untuned, len(finished), len(finished) - len(whole), measure)
+
+
+def _measure(asked: Asked) -> Measure:
+    return load_config(asked.task).world.scored_by
 
 
 def _toml(settings: Mapping[str, float]) -> str:

@@ -37,6 +37,23 @@ def test_its_settings_are_listed_one_by_one_and_load_back(path, tmp_path):
     assert load_config(tmp_path / "written.toml") == config
 
 
+def test_arguments_of_any_plain_value_are_written_as_they_load(tmp_path):
+    """Broken by writing keys of inner tables without quotes."""
+    path = tmp_path / "x.toml"
+    args = 'N = 4\nnames = ["a", "b\\"c"]\nrate = 0.5\nfar = { "two words" = [1, [true]], plain = { deep = "x" } }\n'
+    path.write_text(f'[world]\nkind = "pettingzoo"\n[world.pettingzoo.args]\n{args}')
+    config = load_config(path, ["world.pettingzoo.args.N=5"])
+    assert config.world.pettingzoo.args["N"] == 5
+    assert config.world.pettingzoo.args["far"] == {"two words": (1, (True,)), "plain": {"deep": "x"}}
+    (tmp_path / "written.toml").write_text(to_toml(config))
+    assert load_config(tmp_path / "written.toml") == config
+    setting = next(each for each in describe(config) if each.key == "world.pettingzoo.args")
+    assert setting.allowed == "a table"
+    path.write_text('[world]\nkind = "pettingzoo"\n[world.pettingzoo.args]\nfar = 1979-05-27\n')
+    with pytest.raises(ConfigError, match=r"x.toml, line 4: args: far = 1979-05-27; allowed are finite numbers"):
+        load_config(path)
+
+
 def test_another_kind_has_no_such_settings():
     settings = {setting.key: setting for setting in describe(load_config("smoke"))}
     assert settings["world.handoff"].value == '"unset"'
