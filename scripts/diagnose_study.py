@@ -35,7 +35,6 @@ def main() -> None:
     options.add_argument("part", choices=("truth", "probes", "proof"))
     options.add_argument("--tasks", default="")
     options.add_argument("--seeds", type=int)
-    options.add_argument("--budget", type=float, default=0.05)
     options.add_argument("--out", type=Path, required=True)
     given = options.parse_args()
     asked = given.tasks.split(",") if given.tasks else []
@@ -52,7 +51,7 @@ def main() -> None:
         if given.part == "truth":
             keep(path, plan_full(config, given.seeds or 5), TRUTH_SEED)
         else:
-            keep(path, plan_short(config, given.budget, given.seeds or 3), PROBE_SEED)
+            keep(path, plan_short(config, None, given.seeds or 3), PROBE_SEED)
 
 
 def keep(path: Path, plan: Plan, first_seed: int) -> None:

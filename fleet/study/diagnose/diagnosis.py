@@ -38,7 +38,7 @@ class Diagnosis:
 def diagnose(
     name: str,
     overrides: Sequence[str],
-    fraction: float,
+    fraction: float | None,
     seeds: int,
     first_seed: int,
     on_progress: OnProgress = lambda *_: None,

@@ -21,11 +21,11 @@ from fleet.study.diagnose.crews import Crew, hire
 from fleet.study.diagnose.evidence import Evidence, weigh
 from fleet.study.diagnose.schemes import as_joint, robots
 
-SMALL = 800_000
-"""Agent-steps that the probes of a small task may take however short its full training is: seconds on one core."""
+SHARE, SMALL = 0.05, 800_000
+"""What probes take if nothing else is said: that share of a full training's agent-steps, or so many if it is more."""
 ROUNDS = 24
 """Rounds that each training is given if it can be had by making rounds smaller."""
-_FEWEST_ROUNDS = 10
+_FEWEST = 10
 _COPIES, _STEPS, _MINIBATCH = 4, 32, 32  # rounds, and the minibatches of one, aren't made smaller than that
 
 OnProgress = Callable[[str, float], object]
@@ -42,34 +42,38 @@ class Plan:
     full: int
 
     @property
-    def trainings(self) -> int:
-        """For each seed."""
-        return 2 if robots(self.config) <= MOST_JOINT else 3
-
-    @property
     def agent_steps(self) -> int:
         """What the probes take in all."""
-        return self.seeds * self.trainings * self.rounds * round_steps(self.config)
+        return self.seeds * trainings_of(self.config) * self.rounds * round_steps(self.config)
 
 
-def plan_short(config: Config, fraction: float, seeds: int) -> Plan:
-    """Probes that take `fraction` of a full training's agent-steps, or SMALL if that is more.
+def plan_short(config: Config, fraction: float | None, seeds: int) -> Plan:
+    """Probes that take `fraction` of a full training's agent-steps. No training is longer than a full one.
 
-    No training is longer than a full one. Raises BadInput for a fraction too small to say anything.
+    Unset: SHARE of it; more for a small task, and for one whose rounds are large, so that there are rounds enough.
+    Raises BadInput for a fraction too small to say anything.
     """
-    if not 0 < fraction <= 1:
-        raise BadInput(f"--budget {fraction}; allowed are shares of a full training above 0, up to 1")
     full = config.run.rounds * round_steps(config)
-    each = max(fraction * full, SMALL) / (seeds * (2 if robots(config) <= MOST_JOINT else 3))
+    trainings = seeds * trainings_of(config)
+    if fraction is not None and not 0 < fraction <= 1:
+        raise BadInput(f"--budget {fraction}; allowed are shares of a full training above 0, up to 1")
+    each = (max(SHARE * full, SMALL) if fraction is None else fraction * full) / trainings
     short = _shrunk(config, each / ROUNDS)
     rounds = int(min(each, full) // round_steps(short))
-    if rounds < _FEWEST_ROUNDS:
-        least = _FEWEST_ROUNDS * round_steps(short) * seeds * 3 / full
+    if fraction is None:
+        rounds = max(rounds, min(_FEWEST, config.run.rounds))
+    if rounds < min(_FEWEST, config.run.rounds):
+        least = _FEWEST * round_steps(short) * trainings / full
         raise BadInput(
-            f"--budget {fraction} is {rounds} rounds for each of the probes, too few to say anything; allowed is "
-            f"{least:.2g} or more"
+            f"--budget {fraction} gives each of {trainings} trainings {rounds} rounds, too few to say anything; "
+            f"allowed is {least:.2g} or more"
         )
     return Plan(short, seeds, rounds, full)
+
+
+def trainings_of(config: Config) -> int:
+    """For each seed."""
+    return 2 if robots(config) <= MOST_JOINT else 3
 
 
 def plan_full(config: Config, seeds: int) -> Plan:
@@ -82,7 +86,7 @@ def probe(plan: Plan, first_seed: int = 1, on_progress: OnProgress = lambda *_: 
     config = plan.config
     world = make_world(config.world)
     everyone = tuple(range(world.spec.robots))
-    done, of = 0, plan.seeds * plan.trainings * plan.rounds
+    done, of = 0, plan.seeds * trainings_of(config) * plan.rounds
     alone, together, play = [], [], []
 
     def count(what: str) -> None:
