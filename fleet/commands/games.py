@@ -40,6 +40,7 @@ def games(
     memory: Annotated[
         list[int] | None, typer.Option(metavar="K", help="Of replay, a memory's steps; may be repeated.")
     ] = None,
+    replayed: Annotated[int | None, typer.Option(help="Of replay, updates after each step. Unset: 8.")] = None,
     gamma: Annotated[float | None, typer.Option(help="Of replay, the discount per step. Unset: 0.5.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder for the figures and plots.")] = None,
@@ -50,10 +51,12 @@ def games(
     from fleet.study.games.sweep import Terms
 
     changed, terms = _payoffs(payoff or []), Terms(seeds, episodes, alpha, epsilon)
-    _require_study(name, study, replaying=memory is not None or gamma is not None)
+    replay = {"capacities": None if memory is None else tuple(memory), "replayed": replayed, "gamma": gamma}
+    given = {key: value for key, value in replay.items() if value is not None}
+    _require_study(name, study, replaying=bool(given))
     terms.check()
     if study == "replay":
-        _replay(terms, changed, memory, gamma, as_json, out)
+        _replay(terms, changed, given, as_json, out)
         return
     game = make_game(name, changed)
     make_folder(out)
@@ -75,7 +78,7 @@ def _require_study(name: str, study: str | None, *, replaying: bool) -> None:
     if study is not None and name != studied[study]:
         raise BadInput(f"--study {study} of {name}; it is a study of {studied[study]}")
     if replaying and study != "replay":
-        raise BadInput("--memory and --gamma are for --study replay")
+        raise BadInput("--memory, --replayed and --gamma are for --study replay")
     if name == STATES and study is None:
         raise BadInput(f"{STATES} has more than one state; allowed is --study replay")
 
@@ -121,8 +124,7 @@ def _study(terms: "Terms", payoffs: "Mapping[str, float]", as_json: bool, out: P
 def _replay(
     terms: "Terms",
     payoffs: "Mapping[str, float]",
-    memory: "Sequence[int] | None",
-    gamma: float | None,
+    given: "Mapping[str, Any]",
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -136,8 +138,7 @@ def _replay(
 
     if payoffs:
         raise BadInput(f"{GAME}: payoff {next(iter(payoffs))}; allowed are none")
-    given: dict[str, Any] = {"gamma": gamma, "capacities": None if memory is None else tuple(memory)}
-    asked = ReplayTerms(terms, **{key: value for key, value in given.items() if value is not None})
+    asked = ReplayTerms(terms, **given)
     asked.check()
     make_folder(out)
     found = study_replay(asked, on_done=count_up("learners and duels"))

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 def print_replay(study: "ReplayStudy", asked: "ReplayTerms") -> None:
     """Print all that there is."""
-    from fleet.study.games.replay_study import DUEL, GAME, REPLAYED
+    from fleet.study.games.replay_study import DUEL, GAME
 
     terms = asked.terms
     print(
-        f"{GAME}: rate of the optimal policy by length of memory, {REPLAYED} updates a step\n"
+        f"{GAME}: rate of the optimal policy by length of memory, updates a step: {asked.replayed}\n"
         f"{terms.seeds:,} seeds, {terms.episodes:,} steps, alpha {terms.alpha:g}, epsilon {terms.epsilon:g}, "
         f"gamma {asked.gamma:g}\n"
     )

@@ -9,7 +9,7 @@ from env_server.games.stages import single, two_state
 from fleet.core.errors import BadInput
 from fleet.study.games.ghosts import gaps
 from fleet.study.games.replay_plot import plot_replay
-from fleet.study.games.replay_study import REPLAYED, ReplayTerms, duel, moments, study_replay
+from fleet.study.games.replay_study import ReplayTerms, duel, moments, study_replay
 from fleet.study.games.sweep import Terms
 from learners.tabular import actor_critic, compiled_replayed
 from learners.tabular.replayed import Rule
@@ -59,7 +59,7 @@ def test_the_study_counts_what_the_learners_end_with():
     assert study.times[0] == 1
     assert study.times[-1] == 120
     for learned in study.replayed:
-        rule = Rule(0.1, 0.1, 0.5, (learned.capacity,) * 2, REPLAYED)
+        rule = Rule(0.1, 0.1, 0.5, (learned.capacity,) * 2, 8)
         runs = [compiled_replayed.run(TWO.payoffs, TWO.following, seed, 120, rule) for seed in range(6)]
         best = [(run.tables[-1].argmax(-1) == 1) for run in runs]
         assert learned.optimal.count == sum(one.all() for one in best)
@@ -94,6 +94,7 @@ def test_moments_are_steps_in_order():
     [
         (ReplayTerms(capacities=(1, 0)), "--memory 0; allowed are 1 to 100,000 steps"),
         (ReplayTerms(capacities=(5, 5)), "--memory 5, 5; allowed is each length once"),
+        (ReplayTerms(replayed=0), "--replayed 0; allowed are 1 to 1,000"),
         (ReplayTerms(gamma=0.2), "--gamma 0.2; allowed are numbers above 1/3"),
         (ReplayTerms(gamma=float("nan")), "--gamma nan"),
         (ReplayTerms(Terms(epsilon=1.5)), "--epsilon 1.5; allowed are numbers from 0 to 1"),

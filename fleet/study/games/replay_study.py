@@ -19,9 +19,7 @@ from learners.tabular.replayed import Rule
 
 GAME, DUEL = "two-state", "pennies"
 CAPACITIES = (1, 50, 500, 5000)
-MOST_CAPACITY, MOST_UPDATES = 100_000, 1_000_000_000
-REPLAYED = 8
-"""Updates of each agent after each step."""
+MOST_CAPACITY, MOST_REPLAYED, MOST_UPDATES = 100_000, 1_000, 1_000_000_000
 DUELLING = 50
 """Seeds of the duels at most: each is thousands of payments, and their mean varies little."""
 _BEST = 1
@@ -32,11 +30,12 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ReplayTerms:
-    """How the learners learn: `terms`, the discount, and the lengths of memory compared."""
+    """How the learners learn: `terms`, the discount, the lengths of memory compared, and updates after each step."""
 
     terms: Terms = Terms()
     gamma: float = 0.5
     capacities: tuple[int, ...] = CAPACITIES
+    replayed: int = 8
 
     def check(self) -> None:
         """Raise BadInput, naming the command's option, for what can't be learned with."""
@@ -48,9 +47,11 @@ class ReplayTerms:
         for capacity in self.capacities:
             if not 1 <= capacity <= MOST_CAPACITY:
                 raise BadInput(f"--memory {capacity}; allowed are 1 to {MOST_CAPACITY:,} steps")
+        if not 1 <= self.replayed <= MOST_REPLAYED:
+            raise BadInput(f"--replayed {self.replayed}; allowed are 1 to {MOST_REPLAYED:,} updates a step")
         if len(set(self.capacities)) < len(self.capacities) or not self.capacities:
             raise BadInput(f"--memory {', '.join(map(str, self.capacities))}; allowed is each length once")
-        updates = self.terms.seeds * self.terms.episodes * 2 * REPLAYED * len(self.capacities)
+        updates = self.terms.seeds * self.terms.episodes * 2 * self.replayed * len(self.capacities)
         if updates > MOST_UPDATES:
             raise BadInput(
                 f"--seeds {self.terms.seeds} --episodes {self.terms.episodes} with {len(self.capacities)} memories: "
@@ -133,7 +134,7 @@ def duel(asked: ReplayTerms, shorter: int, longer: int) -> Duel:
     for seed in range(min(terms.seeds, DUELLING)):
         side = seed % 2  # of the shorter
         memories = (shorter, longer) if side == 0 else (longer, shorter)
-        rule = Rule(terms.alpha, terms.epsilon, asked.gamma, memories, REPLAYED)
+        rule = Rule(terms.alpha, terms.epsilon, asked.gamma, memories, asked.replayed)
         played = compiled_replayed.run(stages.payoffs, stages.following, seed, terms.episodes, rule)
         won.append(float(stages.payoffs[0, side, played.actions[:, 0], played.actions[:, 1]].mean()))
         by_agent = gaps(played, memories, terms.epsilon)[..., 1].mean(axis=0)
@@ -147,7 +148,7 @@ def duel(asked: ReplayTerms, shorter: int, longer: int) -> Duel:
 def _replayed(stages: Stages, asked: ReplayTerms, capacity: int, times: Sequence[int]) -> Learned:
     terms = asked.terms
     memories = (capacity, capacity)
-    rule = Rule(terms.alpha, terms.epsilon, asked.gamma, memories, REPLAYED)
+    rule = Rule(terms.alpha, terms.epsilon, asked.gamma, memories, asked.replayed)
     prefers, distance = [], np.zeros((terms.episodes, 2))
     for seed in range(terms.seeds):
         played = compiled_replayed.run(stages.payoffs, stages.following, seed, terms.episodes, rule)
