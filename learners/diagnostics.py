@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from learners.protocol import F32
@@ -21,6 +22,24 @@ def mean_kl(steps: Sequence[Sequence[float]]) -> float:
     """The mean KL over some gradient steps."""
     kl = STEP_FIGURES.index("kl")
     return float(np.mean([step[kl] for step in steps]))
+
+
+def ghost_gap(errors: F32, versions: npt.NDArray[np.int64]) -> float:
+    """How much worse old steps are fitted than new ones: the mean absolute error of the oldest third less the newest's.
+
+    errors f32 (B,), absolute; versions int64 (B,), by which steps are old or new. The oldest third are all that are
+    as old as the B // 3 oldest, the newest accordingly. 0 where these overlap, so that age tells nothing apart. Above
+    0: what old steps say is no longer what new ones say, as where they are of policies that are gone.
+    """
+    third = len(versions) // 3
+    if third == 0:
+        return 0.0
+    in_order = np.sort(versions)
+    oldest, newest = in_order[third - 1], in_order[-third]
+    if oldest >= newest:
+        return 0.0
+    old, new = errors[versions <= oldest], errors[versions >= newest]
+    return float(old.mean(dtype=np.float64) - new.mean(dtype=np.float64))
 
 
 def approximate_kl(log_ratio: Tensor, ratio: Tensor) -> Tensor:

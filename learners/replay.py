@@ -20,11 +20,12 @@ PREFIX = "replay."
 
 
 class Transitions(NamedTuple):
-    """B steps of R robots. A robot that was offline isn't `present`, and its other numbers are 0.
+    """B steps of R robots, and what followed. A robot that was offline isn't `present`, and its other numbers are 0.
 
     obs and next_obs (B, R, D) in the world's dtype; actions uint8, rewards f32, terminated and present bool, all
-    (B, R); versions int64 (B,), the learner's when it remembered them. Where an episode was terminated, next_obs is
-    already the next one's.
+    (B, R); versions int64 (B,), the learner's when it remembered them. `lengths` int64 (B,): so many steps from the
+    drawn one on are in it: rewards are their discounted sum, and next_obs and terminated those of the last. Where an
+    episode was terminated, next_obs is already the next one's.
     """
 
     obs: Array
@@ -34,6 +35,7 @@ class Transitions(NamedTuple):
     present: npt.NDArray[np.bool_]
     next_obs: Array
     versions: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
 
 
 class Forgotten(NamedTuple):
@@ -88,19 +90,32 @@ class Replay:
             rows[before.places] = before.rows[name]
         self._head, self._filled = before.head, before.filled
 
-    def sample(self, rng: np.random.Generator, count: int) -> Transitions:
-        """Draw `count` steps, each as likely as any other, with replacement; copies."""
+    def sample(self, rng: np.random.Generator, count: int, n_step: int = 1, gamma: float = 1.0) -> Transitions:
+        """Draw `count` steps, each as likely as any other, with replacement; copies.
+
+        Each with up to `n_step` - 1 that followed it in the same copy, discounted by `gamma`: none after one in which
+        an episode of any of the robots ended, and none of the next rollout, which may be of other robots.
+        """
         begins = np.flatnonzero(self._rows["begins"][: self._filled])
         drawn = begins[rng.integers(len(begins), size=count)]
-        rows = self._rows
+        rows, last = self._rows, drawn.copy()
+        rewards = rows["rewards"][drawn].astype(np.float64)
+        for k in range(1, n_step):
+            behind = (last + 1) % self._capacity
+            # a rollout's last row is no step: the walk never gets from the newest to the oldest, which is behind it
+            goes_on = (last == (drawn + k - 1) % self._capacity) & rows["begins"][behind]
+            goes_on &= ~rows["terminated"][last].any(1)
+            last = np.where(goes_on, behind, last)
+            rewards += gamma**k * goes_on[:, None] * rows["rewards"][last]
         return Transitions(
             obs=rows["obs"][drawn],
             actions=rows["actions"][drawn],
-            rewards=rows["rewards"][drawn],
-            terminated=rows["terminated"][drawn],
+            rewards=rewards.astype(np.float32),
+            terminated=rows["terminated"][last],
             present=rows["present"][drawn],
-            next_obs=rows["obs"][(drawn + 1) % self._capacity],
+            next_obs=rows["obs"][(last + 1) % self._capacity],
             versions=rows["versions"][drawn],
+            lengths=(last - drawn) % self._capacity + 1,
         )
 
     def save(self) -> tuple[dict[str, Array], dict[str, int]]:

@@ -9,21 +9,25 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from fleet.core import seeds
 from fleet.core.config import Config
 from fleet.core.spec import Array, RolloutBatch, WorldSpec
+from learners import fingerprint
 from learners.adam import Adam
 from learners.autograd import clip_
+from learners.diagnostics import ghost_gap
 from learners.normalize import Normalizer
 from learners.protocol import F32, LearnerError, Meta, Tick, WrongWeights, expect
 from learners.replay import PREFIX, Replay
 from learners.rollouts import check, owned
-from learners.schedule import exploration, learning_rate
+from learners.schedule import exploration, forgiveness, learning_rate
 from learners.team import Team, batch_of, goals, loss
 
-_STEP_FIGURES = ("td_loss", "q_mean", "target_mean", "grad_norm", "replay_age")
+_STEP_FIGURES = ("td_loss", "q_mean", "target_mean", "grad_norm", "replay_age", "ghost_gap")
 
 
 class Values:
@@ -36,8 +40,8 @@ class Values:
         self.version = 0
         self._spec, self._learner, self._seed = spec, learner, config.run.seed
         self._horizon = config.learner.lr_horizon or config.run.rounds
-        robots = config.groups(spec.robots)[learner]
-        self.team = Team(mixes, spec, config.network, robots, separate=config.own_weights)
+        robots, extra = config.groups(spec.robots)[learner], fingerprint.SIZE * config.replay.fingerprint
+        self.team = Team(mixes, spec, config.network, robots, separate=config.own_weights, extra=extra)
         self.parameters = self.team.initial(config.run.seed, learner)
         self.target = self.parameters.clone()
         self.memory = Replay(config.replay.capacity, robots, spec)
@@ -47,9 +51,9 @@ class Values:
     def update(self, rollout: RolloutBatch, tick: Tick | None = None) -> dict[str, float]:
         """Remember a rollout, then `steps_per_update` gradient steps. See `Learner.update`.
 
-        Before `warmup` steps are remembered there are none. `td_loss`, `q_mean`, `target_mean`, `grad_norm` and
-        `replay_age` (in updates) are means over gradient steps; `explore` is the share of random actions that the
-        policy before this update had.
+        Before `warmup` steps are remembered there are none. `td_loss`, `q_mean`, `target_mean`, `grad_norm`,
+        `replay_age` (in updates) and `ghost_gap` are means over gradient steps; `explore` is the share of random
+        actions that the policy before this update had.
         """
         check(rollout, self._spec)
         before = self._arrays(), self._adam.steps
@@ -114,14 +118,17 @@ class Values:
     def start_from(self, arrays: Mapping[str, Array]) -> None:
         """See `Learner.start_from`. Where observations were scaled otherwise, the networks' first layers are refitted.
 
-        A mixer is taken over as it is, so QMIX goes on only from the same `observation_scaling`.
+        A mixer is taken over as it is, so QMIX goes on only from the same `observation_scaling`. Fingerprints aren't
+        taken over: they are of times of that run. The networks act as they last did there, and learn them anew.
         """
         ours: dict[str, Array] = {**self._named_arrays(), **self._normalizer.save(), **self._common()}
+        ours = {name: array for name, array in ours.items() if name not in fingerprint.NAMES}
         theirs = {name: arrays[name] for name in ours if name in arrays}
         expect(theirs, ours)
         if self.team.separate:  # one scaling for all robots, as `weights` gives it
             theirs |= {name: theirs[name][0] for name in ("obs.mean", "obs.scale")}
-        self._take_networks(self._normalizer.adopt(theirs, ("actor.0",)))
+        adopted = self._normalizer.adopt(theirs, ("actor.0",))
+        self._take_networks(fingerprint.begun(adopted) if self.replaying.fingerprint else adopted)
         self.target.copy_(self.parameters)
 
     def _descend(self, tick: Tick | None) -> dict[str, float]:
@@ -139,18 +146,29 @@ class Values:
     def _step(self, rng: np.random.Generator, rate: float) -> list[float]:
         """One gradient step of size `rate`: its _STEP_FIGURES."""
         cfg = self.replaying
-        drawn = self.memory.sample(rng, cfg.batch)
-        batch = batch_of(drawn, self._normalizer)
+        drawn = self.memory.sample(rng, cfg.batch, cfg.n_step, self.settings.gamma)
+        batch = batch_of(drawn, self._normalizer, self._prints(drawn.versions) if cfg.fingerprint else None)
         wanted = goals(self.team, self.parameters, self.target, batch, self.settings.gamma, double=cfg.double)
         leaf = self.parameters.detach().requires_grad_()
-        total, (error, joint) = loss(self.team, leaf, batch, wanted, cfg.huber, cfg.hysteresis)
+        total, (error, joint, errors) = loss(self.team, leaf, batch, wanted, cfg.huber, self._falling(rng))
         (gradient,) = torch.autograd.grad(total, leaf)
         norm = clip_(gradient, self.settings.max_grad_norm)
         self._adam.step(self.parameters, gradient, rate)
         if self._adam.steps % cfg.target_every == 0:
             self.target.copy_(self.parameters)
         age = float((self.version - drawn.versions).mean())
-        return [*torch.stack([error, joint, wanted.mean(), norm]).tolist(), age]
+        gap = ghost_gap(errors.numpy(), drawn.versions)
+        return [*torch.stack([error, joint, wanted.mean(), norm]).tolist(), age, gap]
+
+    def _falling(self, rng: np.random.Generator) -> Tensor | float:
+        """How much errors count by which values are to fall: a number, or of each step of a batch whether it does."""
+        cfg = self.replaying
+        if cfg.leniency == 0:
+            return cfg.hysteresis
+        return owned(rng.random(cfg.batch) >= forgiveness(cfg.leniency, cfg.leniency_decay, self.version))
+
+    def _prints(self, versions: npt.NDArray[np.int64]) -> F32:
+        return fingerprint.fingerprints(versions, self.replaying, self._horizon)
 
     def _arrays(self) -> dict[str, Array]:
         """All of `save` but the memory. What the actors need is there as `weights` has it."""
@@ -171,11 +189,17 @@ class Values:
         return {name: np.broadcast_to(one, leading + one.shape).copy() for name, one in common.items()}
 
     def _named_arrays(self) -> dict[str, F32]:
-        return {name: part.numpy().copy() for name, part in self.team.named(self.parameters).items()}
+        """All parts by name, the actors' as they are published."""
+        parts = {name: part.numpy().copy() for name, part in self.team.named(self.parameters).items()}
+        if not self.replaying.fingerprint:
+            return parts
+        (now,) = self._prints(np.array([self.version]))
+        return fingerprint.folded(parts, now)
 
     def _take_networks(self, arrays: Mapping[str, Array]) -> None:
+        whole = fingerprint.unfolded(arrays) if self.replaying.fingerprint else arrays
         for name, part in self.team.named(self.parameters).items():
-            part.copy_(owned(arrays[name]))
+            part.copy_(owned(whole[name]))
 
     def _take(self, arrays: Mapping[str, Array], adam_steps: int) -> None:
         """What gradient steps change, as `_arrays` gave it."""

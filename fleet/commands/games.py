@@ -1,4 +1,4 @@
-"""`fleet games`: independent learners of a matrix game over many seeds, and which of its equilibria they end in."""
+"""`fleet games`: independent learners of a small game over many seeds, and which of its equilibria they end in."""
 
 import json
 from functools import partial
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def games(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="coordination, climbing, penalty or pennies.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="coordination, climbing, penalty, pennies or two-state.")],
     seeds: Annotated[int, typer.Option(help="Learners' seeds, from 0 on.")] = 200,
     payoff: Annotated[
         list[str] | None, typer.Option(metavar="K=V", help="Change a payoff, such as miss=2.5; may be repeated.")
@@ -32,30 +32,55 @@ def games(
     epsilon: Annotated[float, typer.Option(help="Probability of any action instead of the best.")] = 0.1,
     study: Annotated[
         str | None,
-        typer.Option(metavar="STUDY", help="payoffs: coordination, as miscoordination pays from -2 to 3."),
+        typer.Option(
+            metavar="STUDY",
+            help="payoffs: coordination, as miscoordination pays from -2 to 3; replay: two-state, by length of memory.",
+        ),
     ] = None,
+    memory: Annotated[
+        list[int] | None, typer.Option(metavar="K", help="Of replay, a memory's steps; may be repeated.")
+    ] = None,
+    replayed: Annotated[int | None, typer.Option(help="Of replay, updates after each step. Unset: 8.")] = None,
+    gamma: Annotated[float | None, typer.Option(help="Of replay, the discount per step. Unset: 0.5.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder for the figures and plots.")] = None,
 ) -> None:
     """Let two tabular Q-learners, neither of which knows of the other, learn a game under each seed."""
     from env_server.games.payoffs import make_game
     from fleet.commands.screen import make_folder
-    from fleet.core.errors import BadInput
-    from fleet.study.games.payoff_study import GAME
     from fleet.study.games.sweep import Terms
 
-    changed = _payoffs(payoff or [])
-    game, terms = make_game(name, changed), Terms(seeds, episodes, alpha, epsilon)
+    changed, terms = _payoffs(payoff or []), Terms(seeds, episodes, alpha, epsilon)
+    replay = {"capacities": None if memory is None else tuple(memory), "replayed": replayed, "gamma": gamma}
+    given = {key: value for key, value in replay.items() if value is not None}
+    _require_study(name, study, replaying=bool(given))
     terms.check()
-    if study not in (None, "payoffs"):
-        raise BadInput(f"--study {study}; allowed is payoffs")
-    if study is not None and name != GAME:
-        raise BadInput(f"--study {study} of {name}; it is a study of {GAME}")
+    if study == "replay":
+        _replay(terms, changed, given, as_json, out)
+        return
+    game = make_game(name, changed)
     make_folder(out)
     if study is None:
         _sweep(game, terms, as_json, out)
     else:
         _study(terms, changed, as_json, out)
+
+
+def _require_study(name: str, study: str | None, *, replaying: bool) -> None:
+    """Raise BadInput for a study of another game, for options of another study, and for a game that is only studied."""
+    from fleet.core.errors import BadInput
+    from fleet.study.games.payoff_study import GAME
+    from fleet.study.games.replay_study import GAME as STATES
+
+    studied = {"payoffs": GAME, "replay": STATES}
+    if study is not None and study not in studied:
+        raise BadInput(f"--study {study}; allowed are {', '.join(studied)}")
+    if study is not None and name != studied[study]:
+        raise BadInput(f"--study {study} of {name}; it is a study of {studied[study]}")
+    if replaying and study != "replay":
+        raise BadInput("--memory, --replayed and --gamma are for --study replay")
+    if name == STATES and study is None:
+        raise BadInput(f"{STATES} has more than one state; allowed is --study replay")
 
 
 def _payoffs(words: "Sequence[str]") -> dict[str, float]:
@@ -94,6 +119,32 @@ def _study(terms: "Terms", payoffs: "Mapping[str, float]", as_json: bool, out: P
     value = {"terms": asdict(terms), "points": [asdict(point) for point in points]}
     written = _keep(out, "payoffs", value, partial(plot_study, points, terms))
     _show(value, as_json, lambda: _print_study(points, terms), written)
+
+
+def _replay(
+    terms: "Terms",
+    payoffs: "Mapping[str, float]",
+    given: "Mapping[str, Any]",
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    from dataclasses import asdict
+
+    from fleet.commands.replay_table import print_replay
+    from fleet.commands.screen import count_up, make_folder
+    from fleet.core.errors import BadInput
+    from fleet.study.games.replay_plot import plot_replay
+    from fleet.study.games.replay_study import GAME, ReplayTerms, study_replay
+
+    if payoffs:
+        raise BadInput(f"{GAME}: payoff {next(iter(payoffs))}; allowed are none")
+    asked = ReplayTerms(terms, **given)
+    asked.check()
+    make_folder(out)
+    found = study_replay(asked, on_done=count_up("learners and duels"))
+    value = {"terms": asdict(asked), **asdict(found)}
+    written = _keep(out, "replay", value, partial(plot_replay, found, asked))
+    _show(value, as_json, lambda: print_replay(found, asked), written)
 
 
 def _keep(out: Path | None, name: str, value: "Mapping[str, Any]", draw: "Callable[[Path], None] | None") -> list[Path]:

@@ -1,1 +1,1 @@
-"""Independent Q-learners of a matrix game, as tables: the plain one to read, and a compiled one for sweeps."""
+"""Independent learners of small games, as tables: plain ones to read, and compiled ones for sweeps."""

@@ -46,16 +46,38 @@ def test_the_payoff_study(capsys, tmp_path):
     assert len(json.loads((tmp_path / "payoffs.json").read_text())["points"]) == 21
 
 
+def test_the_replay_study(capsys, tmp_path):
+    options = ["--study", "replay", "--seeds", "4", "--episodes", "50", "--memory", "1", "--memory", "30"]
+    assert main(["games", "two-state", *options, "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "4 seeds, 50 steps, alpha 0.1, epsilon 0.1, gamma 0.5" in out
+    assert [line.split()[0] for line in out.splitlines() if " to " in line][:4] == ["1", "30", "on-policy", "1"]
+    assert out.splitlines()[-1] == str(tmp_path / "replay.png")
+    written = json.loads((tmp_path / "replay.json").read_text())
+    assert [one["capacity"] for one in written["replayed"]] == [1, 30]
+    assert main(["games", "two-state", *options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == written
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["two-state"], "two-state has more than one state; allowed is --study replay"),
+        (["two-state", "--study", "replay", "--memory", "0"], "--memory 0; allowed are 1 to"),
+        (["two-state", "--study", "replay", "--replayed", "0"], "--replayed 0; allowed are 1 to"),
+        (["two-state", "--study", "replay", "--epsilon", "-1"], "--epsilon -1.0; allowed are"),
+        (["two-state", "--study", "replay", "--gamma", "1"], "--gamma 1.0; allowed are"),
+        (["two-state", "--study", "replay", "--payoff", "k=1"], "two-state: payoff k; allowed are none"),
+        (["two-state", "--study", "payoffs"], "--study payoffs of two-state; it is a study of coordination"),
+        (["pennies", "--study", "replay"], "--study replay of pennies; it is a study of two-state"),
+        (["pennies", "--memory", "5"], "--memory, --replayed and --gamma are for --study replay"),
         (["chicken"], "game chicken; allowed are coordination, climbing, penalty, pennies"),
         (["coordination", "--seeds", "0"], "--seeds 0; allowed are 1 to"),
         (["coordination", "--alpha", "2"], "--alpha 2.0; allowed are"),
         (["coordination", "--payoff", "miss"], "--payoff miss; expected a name and a number"),
         (["coordination", "--payoff", "mis=1"], "coordination: payoff mis; allowed are best, second, miss"),
         (["penalty", "--payoff", "k=nan"], "penalty: payoff k=nan; allowed are finite"),
-        (["coordination", "--study", "seeds"], "--study seeds; allowed is payoffs"),
+        (["coordination", "--study", "seeds"], "--study seeds; allowed are payoffs, replay"),
         (["climbing", "--study", "payoffs"], "--study payoffs of climbing; it is a study of coordination"),
         (["coordination", "--study", "payoffs", "--payoff", "miss=1"], "--payoff miss is what the study sweeps"),
         (["coordination", "--out", "file/folder"], "--out file/folder: can't be made"),

@@ -30,6 +30,25 @@ class ReplayConfig(Table):
         description="Weight of errors by which a value is to fall; 1: as those by which it is to rise. Below that a "
         "learner forgives what others' exploring cost it (hysteretic Q-learning, Matignon et al. 2007).",
     )
+    n_step: int = Field(
+        1,
+        ge=1,
+        le=1_000,
+        description="Steps of reward before a value stands for the rest; fewer where an episode ends.",
+    )
+    fingerprint: bool = Field(
+        False,
+        description="Of iql: values depend also on how far training is and how much is explored, as it was when a step "
+        "was taken (Foerster et al. 2017): old steps then say less of what others do now.",
+    )
+    leniency: float = Field(
+        0.0,
+        ge=0,
+        le=1_000,
+        description="Of iql: errors by which a value is to fall are ignored with probability 1 - exp(-leniency x T), T "
+        "falling from 1 (Palmer et al. 2018); 0: never.",
+    )
+    leniency_decay: float = Field(0.95, gt=0, le=1, description="What T is multiplied by with each update.")
     explore_start: float = Field(1.0, ge=0, le=1, description="Share of random actions at the start.")
     explore_end: float = Field(0.05, ge=0, le=1, description="Share of random actions in the end.")
     explore_updates: int = Field(50, ge=1, description="Updates over which the share goes linearly from one to other.")
@@ -38,4 +57,8 @@ class ReplayConfig(Table):
     def _reached(self) -> Self:
         if self.warmup > self.capacity:
             raise ValueError(f"warmup = {self.warmup} is never reached; allowed are 1 to capacity = {self.capacity}")
+        if self.leniency > 0 and self.hysteresis < 1:
+            raise ValueError(
+                f"leniency = {self.leniency} with hysteresis = {self.hysteresis}: both forgive; allowed is one of them"
+            )
         return self

@@ -95,6 +95,22 @@ class Config(Table):
         return self
 
     @model_validator(mode="after")
+    def _replayed(self) -> Self:
+        algorithm, replay = self.learner.algorithm, self.replay
+        if algorithm in ("vdn", "qmix") and (replay.fingerprint or replay.leniency > 0):
+            setting = "fingerprint = true" if replay.fingerprint else f"leniency = {replay.leniency}"
+            raise ValueError(
+                f'replay.{setting} with algorithm = "{algorithm}", which learns for all robots at once and has no '
+                'others to allow for; allowed is algorithm = "iql"'
+            )
+        if self.learner.by_values and replay.n_step > self.learner.rollout_steps:
+            raise ValueError(
+                f"replay.n_step = {replay.n_step}; allowed are 1 to learner.rollout_steps = "
+                f"{self.learner.rollout_steps}: no return goes on in the next rollout"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _centralized(self) -> Self:
         algorithm = self.learner.algorithm
         if self.central and algorithm in ALONE:
