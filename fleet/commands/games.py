@@ -22,17 +22,27 @@ def register(app: typer.Typer) -> None:
 
 
 def games(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="coordination, climbing, penalty or pennies.")],
-    seeds: Annotated[int, typer.Option(help="Learners' seeds, from 0 on.")] = 200,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="coordination, climbing, penalty or pennies; with --study tax also two-state, rendezvous.",
+        ),
+    ],
+    seeds: Annotated[int | None, typer.Option(help="Learners' seeds, from 0 on. Unset: 200; 10 of tax.")] = None,
     payoff: Annotated[
         list[str] | None, typer.Option(metavar="K=V", help="Change a payoff, such as miss=2.5; may be repeated.")
     ] = None,
-    episodes: Annotated[int, typer.Option(help="Joint actions per seed.")] = 4000,
-    alpha: Annotated[float, typer.Option(help="How far a value moves towards what was paid.")] = 0.1,
-    epsilon: Annotated[float, typer.Option(help="Probability of any action instead of the best.")] = 0.1,
+    episodes: Annotated[int | None, typer.Option(help="Joint actions per seed. Unset: 4,000.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="How far a value moves to what was paid. Unset: 0.1.")] = None,
+    epsilon: Annotated[float | None, typer.Option(help="Probability of any action, not the best. Unset: 0.1.")] = None,
     study: Annotated[
         str | None,
-        typer.Option(metavar="STUDY", help="payoffs: coordination, as miscoordination pays from -2 to 3."),
+        typer.Option(
+            metavar="STUDY",
+            help="payoffs: coordination, as miscoordination pays from -2 to 3. tax: PPO against others that learn and "
+            "against frozen ones, by clip range.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder for the figures and plots.")] = None,
@@ -45,10 +55,15 @@ def games(
     from fleet.study.games.sweep import Terms
 
     changed = _payoffs(payoff or [])
-    game, terms = make_game(name, changed), Terms(seeds, episodes, alpha, epsilon)
+    asked = {"seeds": seeds, "episodes": episodes, "alpha": alpha, "epsilon": epsilon}
+    given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
+    if study not in (None, "payoffs", "tax"):
+        raise BadInput(f"--study {study}; allowed are payoffs and tax")
+    if study == "tax":
+        _tax(name, given, changed, as_json, out)
+        return
+    game, terms = make_game(name, changed), Terms(**given)
     terms.check()
-    if study not in (None, "payoffs"):
-        raise BadInput(f"--study {study}; allowed is payoffs")
     if study is not None and name != GAME:
         raise BadInput(f"--study {study} of {name}; it is a study of {GAME}")
     make_folder(out)
@@ -94,6 +109,28 @@ def _study(terms: "Terms", payoffs: "Mapping[str, float]", as_json: bool, out: P
     value = {"terms": asdict(terms), "points": [asdict(point) for point in points]}
     written = _keep(out, "payoffs", value, partial(plot_study, points, terms))
     _show(value, as_json, lambda: _print_study(points, terms), written)
+
+
+def _tax(
+    name: str, given: "Mapping[str, Any]", payoffs: "Mapping[str, float]", as_json: bool, out: Path | None
+) -> None:
+    from dataclasses import asdict
+
+    from fleet.commands.screen import count_up, make_folder
+    from fleet.commands.taxed import print_tax
+    from fleet.core.errors import BadInput
+    from fleet.study.games.tax_plot import plot_tax
+    from fleet.study.games.tax_study import Terms, study_tax
+
+    for key in given:
+        if key != "seeds":
+            raise BadInput(f"--{key} with --study tax; its learners are those of the game's config, not tabular ones")
+    terms = Terms(**given)
+    terms.check()
+    make_folder(out)
+    found = study_tax(name, terms, payoffs, on_done=count_up("trainings"))
+    written = _keep(out, f"tax-{name}", asdict(found), partial(plot_tax, found))
+    _show(asdict(found), as_json, lambda: print_tax(found), written)
 
 
 def _keep(out: Path | None, name: str, value: "Mapping[str, Any]", draw: "Callable[[Path], None] | None") -> list[Path]:
