@@ -95,8 +95,7 @@ def probabilities(
         policy.load([agent], {name: array for name, array in own.items() if name != EXPLORE})
     outputs = policy.logits(stages.seen).astype(np.float64)
     chosen: F64 = softmax(outputs, axis=-1)
-    if EXPLORE not in weights[0]:
-        return chosen
-    explore = np.array([own[EXPLORE] for own in weights], np.float64)[:, None, None]
-    chosen = explore / stages.actions + (1 - explore) * np.eye(stages.actions)[outputs.argmax(-1)]
+    if EXPLORE in weights[0]:
+        explore = np.array([own[EXPLORE] for own in weights], np.float64)[:, None, None]
+        chosen = explore / stages.actions + (1 - explore) * np.eye(stages.actions)[outputs.argmax(-1)]
     return chosen
