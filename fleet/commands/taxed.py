@@ -41,8 +41,13 @@ def print_tax(study: "Study") -> None:
 
 
 def _figure(spread: "Spread") -> str:
-    return f"{spread.mean:.3f}"
+    return _rounded(spread.mean)
 
 
 def _interval(spread: "Spread") -> str:
-    return "-" if spread.low is None or spread.high is None else f"{spread.low:.3f} to {spread.high:.3f}"
+    return "-" if spread.low is None or spread.high is None else f"{_rounded(spread.low)} to {_rounded(spread.high)}"
+
+
+def _rounded(value: float) -> str:
+    """To three digits; what rounds to nothing has no sign."""
+    return f"{round(value, 3) + 0.0:.3f}"
