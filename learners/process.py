@@ -116,8 +116,8 @@ class LearnerProcess:
         if answer is Answer.ENTER:
             self._waiting.clear()  # they are another life's, which counts them as lost
             learner.version = self._answering.enter(welcome, learner.version)
-            if self._frozen:
-                self._save(learner, learner.version, anyway=True)  # it never learns: this is the only occasion
+            if self._frozen and not self._store.versions():  # it never learns: there is no other occasion
+                self._save(learner, learner.version, anyway=True)
             self._publish(learner, (), {})
         elif answer is Answer.REPEAT:
             self._data.send(self._answering.again(learner.weights(), monotonic()))

@@ -58,5 +58,6 @@ def test_a_frozen_robots_process_may_die_at_any_time(tmp_path: Path) -> None:
     quiet = fleet("run", "smoke", "--out", str(tmp_path / "quiet"), *options, "--single-process")
     assert quiet.returncode == 0, quiet.stderr
     learned = [weights(tmp_path / name, length) for name in ("run", "again", "quiet")]
-    for place in (0, 2, 3):  # two learners and the world; the frozen one's checkpoint counts its lives
-        assert learned[0][place] == learned[1][place] == learned[2][place]
+    assert learned[0] == learned[1] == learned[2]
+    manifest = run / "checkpoints" / "snapshots" / f"round-{length:08d}" / "manifest.json"
+    assert json.loads(manifest.read_text())["exact"]
