@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Dealt:
-    """What became of one round's agent-steps when they were dealt out to the learners. `online` counts robots."""
+    """What became of one round's agent-steps when they were dealt out to the learners.
+
+    Those of frozen robots are neither `sent` nor `withheld`: nobody was to learn from them. `online` counts robots.
+    """
 
     sent: int
     withheld: int

@@ -12,7 +12,7 @@ class Standing(Enum):
     READY = auto()  # has the credit for the next rollout; in lockstep: has answered every one
     BUSY = auto()  # alive, with a rollout unanswered
     ABSENT = auto()  # starting or restarting: no policy from this incarnation yet
-    AWAY = auto()  # not expected before a fault is over: its learner is out, or all its robots' bodies are
+    AWAY = auto()  # not expected before a fault is over: its learner is out, or all its robots' bodies are; or frozen
     GONE = auto()  # will not come back
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from env_server.dealt import Dealt
 from env_server.pacing import Standing
+from fleet.core.balance import FROZEN
 from fleet.core.ledger import RolloutName
 from fleet.core.ledger_file import Ledger
 from fleet.core.messages import Hello, Policy, Rollout, Welcome
@@ -55,7 +56,7 @@ class Roster:
     """The sessions of all learners of one server life. `groups[k]` are the robots of learner k.
 
     By learner, what the life before this one knew: `fences`, `accepted` and `gone`, as `Session` has them; `accepted`
-    less one, since the weights of its last version are published again.
+    less one, since the weights of its last version are published again. `frozen`: the robots that never learn.
     """
 
     def __init__(
@@ -71,8 +72,12 @@ class Roster:
         fences: Mapping[int, int] | None = None,
         accepted: Mapping[int, int] | None = None,
         gone: Collection[int] = (),
+        frozen: Collection[int] = (),
     ) -> None:
         self.groups = groups
+        self._frozen = frozenset(frozen)
+        self._idle = {k for k, group in enumerate(groups) if self._frozen.issuperset(group)}
+        self._acting: set[int] = set()  # learners whose policies have come in this life
         dead, known = fences or {}, accepted or {}
         self.sessions = [
             Session(run, life, k, credit, known.get(k, -1), fence=dead.get(k, -1), gone=k in gone)
@@ -91,10 +96,12 @@ class Roster:
     def _standing(self, session: Session, offline: Collection[int]) -> Standing:
         if session.phase is Phase.GONE:
             return Standing.GONE
+        if session.learner in self._idle & self._acting:
+            return Standing.AWAY  # its policy is here and won't change, whatever becomes of its process
         if session.phase is not Phase.READY:
             away = session.phase is Phase.ABSENT and not session.expected
             return Standing.AWAY if away else Standing.ABSENT
-        if not self._online(session, offline) and not (self._lockstep and session.outstanding):
+        if not self._learning(session, offline) and not (self._lockstep and session.outstanding):
             return Standing.AWAY
         free = not session.outstanding if self._lockstep else session.can_send
         return Standing.READY if free else Standing.BUSY
@@ -147,6 +154,7 @@ class Roster:
             steps = len(item.robots) * item.each
             recorder.learned(policy.learner, steps, max(0, before - item.version), policy.diagnostics)
         actors.load(self.groups[policy.learner], policy.weights)
+        self._acting.add(policy.learner)
         return True
 
     def robots_of(self, learner: int) -> int:
@@ -160,13 +168,13 @@ class Roster:
     def deal(
         self, number: int, taken: Taken, versions: Sequence[int], send: Send, offline: Collection[int] = ()
     ) -> Dealt:
-        """Give each learner with credit its part of the round; count the others' as withheld.
+        """Give each learner with credit its part of the round, less its frozen robots'; count the rest as withheld.
 
         `versions[k]` is the version of learner k's policy that acted; the bodies of the robots `offline` were off. The
         ledger says what is produced before anything is sent.
         """
         each = taken.steps * self._spec.worlds
-        willing = [(session, self._online(session, offline)) for session in self.sessions if session.can_send]
+        willing = [(session, self._learning(session, offline)) for session in self.sessions if session.can_send]
         sent = [(s, s.sent(number, robots, each, versions[s.learner])) for s, robots in willing if robots]
         self._ledger.produced(number, each, [(self._rollout(s, seq), s.outstanding[seq].robots) for s, seq in sent])
         served = {robot for _, robots in willing for robot in robots}
@@ -178,13 +186,16 @@ class Roster:
                 agent_steps += len(message.batch.robots) * each
             else:
                 self._lost(session.learner, [session.withdraw(seq)], "unreachable")
-        return Dealt(sent=agent_steps, withheld=withheld, online=sum(len(robots) for _, robots in willing))
+        online = sum(len(robots) for _, robots in willing) + len(self._frozen.difference(offline))
+        return Dealt(sent=agent_steps, withheld=withheld, online=online)
 
     def withhold_all(self, number: int, taken: Taken, reason: str) -> None:
         """The round's steps go to nobody."""
         each = taken.steps * self._spec.worlds
         if each:
-            self._ledger.withheld(number, [robot for group in self.groups for robot in group], each, reason)
+            robots = [robot for group in self.groups for robot in group if robot not in self._frozen]
+            self._ledger.withheld(number, robots, each, reason)
+            self._ledger.withheld(number, sorted(self._frozen), each, FROZEN)
 
     def lose(self, learner: int, incarnation: int, reason: str) -> tuple[Outstanding, ...]:
         """That incarnation is dead: fence it, and account for what it held, which is returned."""
@@ -212,22 +223,27 @@ class Roster:
     @property
     def all_gone(self) -> bool:
         """Whether no learner will ever train again."""
-        return all(session.phase is Phase.GONE for session in self.sessions)
+        return all(session.phase is Phase.GONE for session in self.sessions if session.learner not in self._idle)
 
-    def _online(self, session: Session, offline: Collection[int]) -> tuple[int, ...]:
+    def _learning(self, session: Session, offline: Collection[int]) -> tuple[int, ...]:
+        """Whose steps its learner is to have."""
         group = self.groups[session.learner]
-        return tuple(robot for robot in group if robot not in offline) if offline else group
+        if not offline and not self._frozen:
+            return group
+        return tuple(robot for robot in group if robot not in offline and robot not in self._frozen)
 
     def _withhold(self, number: int, each: int, served: set[int], offline: Collection[int]) -> int:
+        """Say what goes to nobody, and why; the agent-steps of it that somebody was to learn from."""
         count = 0
         for session in self.sessions:
             by_reason: dict[str, list[int]] = {}
             for robot in self.groups[session.learner]:
                 if robot not in served:
-                    by_reason.setdefault(self._why(session, robot in offline), []).append(robot)
+                    why = FROZEN if robot in self._frozen else self._why(session, robot in offline)
+                    by_reason.setdefault(why, []).append(robot)
             for why, robots in by_reason.items():
                 self._ledger.withheld(number, robots, each, why)
-                count += len(robots) * each
+                count += len(robots) * each if why != FROZEN else 0
         return count
 
     def _why(self, session: Session, is_offline: bool) -> str:

@@ -88,6 +88,7 @@ class EnvironmentServer:
             fences={int(learner): incarnation for learner, incarnation in start.fences.items()},
             accepted={int(learner): version for learner, version in start.accepted.items()},
             gone=start.gone,
+            frozen=config.frozen_robots(world.spec.robots),
         )
         self._harness = Harness(
             Faults(resolve(config), self._first),

@@ -39,7 +39,7 @@ def take_snapshot(
     store = SnapshotStore(directory.snapshots, config.checkpoint.keep)
     folder = store.begin(done)
     linked = {str(k): _link_learner(directory, folder, k, version) for k, version in versions.items()}
-    exact = config.run.pacing == "lockstep" and linked == {str(k): v for k, v in versions.items()}
+    exact = config.run.pacing == "lockstep" and all(_is_exact(config, k, linked[str(k)], versions[k]) for k in versions)
     if config.world.is_foreign:
         exact = False
     else:
@@ -49,6 +49,12 @@ def take_snapshot(
         manifest["evaluation"] = {**evaluation, "score": evaluation[config.world.scored_by]}
     store.commit(done, manifest)
     store.prune()
+
+
+def _is_exact(config: Config, learner: int, linked: int | None, version: int) -> bool:
+    """Whether what was linked is that version of the learner's policy; of a frozen one, any is."""
+    assert config.world.robots is not None
+    return linked == version or (linked is not None and learner in config.frozen_learners(config.world.robots))
 
 
 def _link_learner(directory: RunDirectory, folder: Path, learner: int, version: int) -> int | None:

@@ -70,6 +70,8 @@ class LearnerProcess:
         self._poller.register(self._data.socket, zmq.POLLIN)
         self._poller.register(self._pulse.wakeup_fd, zmq.POLLIN)
         self._gate = open_gate(start, config)
+        assert config.world.robots is not None
+        self._frozen = start.learner in config.frozen_learners(config.world.robots)
         self._waiting: deque[tuple[Rollout, float]] = deque()  # and when each came
         self._published = monotonic()
         self._stopping = self._unsaved = False
@@ -114,6 +116,8 @@ class LearnerProcess:
         if answer is Answer.ENTER:
             self._waiting.clear()  # they are another life's, which counts them as lost
             learner.version = self._answering.enter(welcome, learner.version)
+            if self._frozen and not self._store.versions():  # it never learns: there is no other occasion
+                self._save(learner, learner.version, anyway=True)
             self._publish(learner, (), {})
         elif answer is Answer.REPEAT:
             self._data.send(self._answering.again(learner.weights(), monotonic()))
@@ -128,14 +132,15 @@ class LearnerProcess:
         self._publish(learner, (rollout.seq,), diagnostics)
         self._pulse.tick()
 
-    def _save(self, learner: Learner, done: int) -> None:
+    def _save(self, learner: Learner, done: int, *, anyway: bool = False) -> None:
         """A learner goes on without a checkpoint that the disk doesn't take: nothing hangs on it but a restart.
 
         Told once until one is written again, since a disk may stay full for long.
         """
         sabotage, store = self._sabotage, self._store
+        anyway = anyway or sabotage.must_save
         try:
-            saved = save_if_due(self._config, store, learner, done, anyway=sabotage.must_save, half=sabotage.half_saved)
+            saved = save_if_due(self._config, store, learner, done, anyway=anyway, half=sabotage.half_saved)
         except SaveError as error:
             log.warning("goes on without a checkpoint: %s", error)
             if not self._unsaved:

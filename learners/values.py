@@ -41,6 +41,7 @@ class Values:
         self._spec, self._learner, self._seed = spec, learner, config.run.seed
         self._horizon = config.learner.lr_horizon or config.run.rounds
         robots, extra = config.groups(spec.robots)[learner], fingerprint.SIZE * config.replay.fingerprint
+        self._frozen = learner in config.frozen_learners(spec.robots)
         self.team = Team(mixes, spec, config.network, robots, separate=config.own_weights, extra=extra)
         self.parameters = self.team.initial(config.run.seed, learner)
         self.target = self.parameters.clone()
@@ -79,8 +80,10 @@ class Values:
         return learning_rate(self.settings.learning_rate, self.settings.lr_schedule, self._horizon, self.version)
 
     def explore(self) -> float:
-        """The share of random actions of the policy as it is."""
+        """The share of random actions of the policy as it is. Who never learns has nothing to explore for."""
         cfg = self.replaying
+        if self._frozen:
+            return cfg.explore_end
         return exploration(cfg.explore_start, cfg.explore_end, cfg.explore_updates, self.version)
 
     def weights(self) -> dict[str, F32]:

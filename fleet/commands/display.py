@@ -51,6 +51,7 @@ def figures(status: Status) -> list[tuple[str, str]]:
         ("deliveries per robot per 1,000 steps", number(status.deliveries_per_1000)),
         ("episode return", number(status.episode_return)),
         ("robots online", f"{status.online} of {status.robots}"),
+        *([("of these frozen", number(len(status.frozen)))] if status.frozen else []),
         ("policy lag", number(status.policy_lag)),
         ("restarts", number(status.restarts)),
         ("memory", size(status.memory_bytes)),

@@ -22,19 +22,26 @@ def register(app: typer.Typer) -> None:
 
 
 def games(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="coordination, climbing, penalty, pennies or two-state.")],
-    seeds: Annotated[int, typer.Option(help="Learners' seeds, from 0 on.")] = 200,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="coordination, climbing, penalty, pennies or two-state; with --study tax also rendezvous.",
+        ),
+    ],
+    seeds: Annotated[int | None, typer.Option(help="Learners' seeds, from 0 on. Unset: 200; 10 of tax.")] = None,
     payoff: Annotated[
         list[str] | None, typer.Option(metavar="K=V", help="Change a payoff, such as miss=2.5; may be repeated.")
     ] = None,
-    episodes: Annotated[int, typer.Option(help="Joint actions per seed.")] = 4000,
-    alpha: Annotated[float, typer.Option(help="How far a value moves towards what was paid.")] = 0.1,
-    epsilon: Annotated[float, typer.Option(help="Probability of any action instead of the best.")] = 0.1,
+    episodes: Annotated[int | None, typer.Option(help="Joint actions per seed. Unset: 4,000.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="How far a value moves to what was paid. Unset: 0.1.")] = None,
+    epsilon: Annotated[float | None, typer.Option(help="Probability of any action, not the best. Unset: 0.1.")] = None,
     study: Annotated[
         str | None,
         typer.Option(
             metavar="STUDY",
-            help="payoffs: coordination, as miscoordination pays from -2 to 3; replay: two-state, by length of memory.",
+            help="payoffs: coordination, as miscoordination pays from -2 to 3; replay: two-state, by length of memory; "
+            "tax: PPO against others that learn and against frozen ones, by clip range.",
         ),
     ] = None,
     memory: Annotated[
@@ -50,10 +57,16 @@ def games(
     from fleet.commands.screen import make_folder
     from fleet.study.games.sweep import Terms
 
-    changed, terms = _payoffs(payoff or []), Terms(seeds, episodes, alpha, epsilon)
+    changed = _payoffs(payoff or [])
+    tabular = {"seeds": seeds, "episodes": episodes, "alpha": alpha, "epsilon": epsilon}
+    asked: dict[str, Any] = {key: value for key, value in tabular.items() if value is not None}
     replay = {"capacities": None if memory is None else tuple(memory), "replayed": replayed, "gamma": gamma}
     given = {key: value for key, value in replay.items() if value is not None}
     _require_study(name, study, replaying=bool(given))
+    if study == "tax":
+        _tax(name, asked, changed, as_json, out)
+        return
+    terms = Terms(**asked)
     terms.check()
     if study == "replay":
         _replay(terms, changed, given, as_json, out)
@@ -72,7 +85,7 @@ def _require_study(name: str, study: str | None, *, replaying: bool) -> None:
     from fleet.study.games.payoff_study import GAME
     from fleet.study.games.replay_study import GAME as STATES
 
-    studied = {"payoffs": GAME, "replay": STATES}
+    studied = {"payoffs": GAME, "replay": STATES, "tax": name}
     if study is not None and study not in studied:
         raise BadInput(f"--study {study}; allowed are {', '.join(studied)}")
     if study is not None and name != studied[study]:
@@ -80,7 +93,7 @@ def _require_study(name: str, study: str | None, *, replaying: bool) -> None:
     if replaying and study != "replay":
         raise BadInput("--memory, --replayed and --gamma are for --study replay")
     if name == STATES and study is None:
-        raise BadInput(f"{STATES} has more than one state; allowed is --study replay")
+        raise BadInput(f"{STATES} has more than one state; allowed are --study replay and --study tax")
 
 
 def _payoffs(words: "Sequence[str]") -> dict[str, float]:
@@ -145,6 +158,28 @@ def _replay(
     value = {"terms": asdict(asked), **asdict(found)}
     written = _keep(out, "replay", value, partial(plot_replay, found, asked))
     _show(value, as_json, lambda: print_replay(found, asked), written)
+
+
+def _tax(
+    name: str, given: "Mapping[str, Any]", payoffs: "Mapping[str, float]", as_json: bool, out: Path | None
+) -> None:
+    from dataclasses import asdict
+
+    from fleet.commands.screen import count_up, make_folder
+    from fleet.commands.taxed import print_tax
+    from fleet.core.errors import BadInput
+    from fleet.study.games.tax_plot import plot_tax
+    from fleet.study.games.tax_study import Terms, study_tax
+
+    for key in given:
+        if key != "seeds":
+            raise BadInput(f"--{key} with --study tax; its learners are those of the game's config, not tabular ones")
+    terms = Terms(**given)
+    terms.check()
+    make_folder(out)
+    found = study_tax(name, terms, payoffs, on_done=count_up("trainings"))
+    written = _keep(out, f"tax-{name}", asdict(found), partial(plot_tax, found))
+    _show(asdict(found), as_json, lambda: print_tax(found), written)
 
 
 def _keep(out: Path | None, name: str, value: "Mapping[str, Any]", draw: "Callable[[Path], None] | None") -> list[Path]:

@@ -167,6 +167,7 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """A run's summary.json as rows: what it is, and how much."""
     from fleet.commands.moving import moving_rows
     from fleet.commands.screen import duration, number
+    from fleet.core.balance import FROZEN
 
     figures, ledger = summary.get("figures", {}), summary.get("ledger", {})
     rows = [
@@ -182,7 +183,9 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if "balanced" in ledger:
         word = "balanced" if ledger["balanced"] else "NOT BALANCED"
-        parts = [f"{number(ledger[what])} {what}" for what in ("lost", "withheld") if ledger.get(what)]
+        frozen = ledger.get("withheld_by_reason", {}).get(FROZEN, 0)
+        counts = {"lost": ledger["lost"], "withheld": ledger["withheld"] - frozen, "of frozen robots": frozen}
+        parts = [f"{number(count)} {what}" for what, count in counts.items() if count]
         rows.append(("ledger", ", ".join([f"{word}: {number(ledger['trained'])} agent-steps trained", *parts])))
     for file, missed in summary.get("not_written", {}).items():
         rows.append((f"not written to {file}", f"{number(missed['times'])} times: {missed['error']}"))

@@ -61,6 +61,7 @@ def _print_running(data: dict[str, Any]) -> None:
             ("episode return", number(data["episode_return"])),
             ("robots online", f"{data['online']} of {data['robots']}"),
             *([("robots held away", _list(data["away"]))] if data["away"] else []),
+            *([("robots frozen", _list(data["frozen"]))] if data["frozen"] else []),
             ("policy lag", number(data["policy_lag"])),
             ("memory", size(data["memory_bytes"])),
         ]

@@ -58,6 +58,7 @@ class Desk:
             eta_s=self._pace.eta_s(now, self._config.run.rounds),
             away=self._drill.away(),
             faults=self._drill.status(now),
+            frozen=self._config.learners.frozen,
         )
 
     def _obey(self, command: Command, now: float, phase: str) -> Reply:

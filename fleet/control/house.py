@@ -54,7 +54,8 @@ class House:
         groups = config.groups(config.world.robots)
         budget = Budget(control.restarts, control.restart_window_s, control.backoff_s)
         names = [f"learner-{learner}" for learner in range(len(groups))]
-        learners = {name: Child(name, learner, budget) for learner, name in enumerate(names)}
+        frozen = config.frozen_learners(config.world.robots)
+        learners = {name: Child(name, k, budget, frozen=k in frozen) for k, name in enumerate(names)}
         server = Child(SERVER, None, budget, incarnation=life)
         self._run, self._tell, self._judge_at = run, tell, 0.0
         self._children = {SERVER: server} | learners

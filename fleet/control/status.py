@@ -45,7 +45,8 @@ class Status:
     """A run at one moment. A figure that isn't known yet is None.
 
     `deliveries_per_1000` is per robot and 1,000 steps; `eta_s` the seconds left at the rate of the rounds so far;
-    `figures` everything the environment server last reported; `away` the robots whose learners are held.
+    `figures` everything the environment server last reported; `away` the robots whose learners are held; `frozen`
+    those that never learn.
     """
 
     phase: str
@@ -66,12 +67,14 @@ class Status:
     figures: Mapping[str, Figure]
     away: tuple[int, ...] = ()
     faults: tuple[FaultStatus, ...] = ()
+    frozen: tuple[int, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""
         lists = {
             "processes": [asdict(item) for item in self.processes],
             "away": list(self.away),
+            "frozen": list(self.frozen),
             "faults": [{**asdict(item), "robots": list(item.robots)} for item in self.faults],
         }
         return {**asdict(self), "figures": dict(self.figures), **lists}
@@ -112,6 +115,7 @@ def build_status(
     eta_s: float | None,
     away: Sequence[int] = (),
     faults: Sequence[FaultStatus] = (),
+    frozen: Sequence[int] = (),
 ) -> Status:
     """Put one together. While the supervisor's `phase` is just "running", the server's own is shown if it gives one."""
     return Status(
@@ -133,6 +137,7 @@ def build_status(
         figures=dict(figures),
         away=tuple(away),
         faults=tuple(faults),
+        frozen=tuple(frozen),
     )
 
 

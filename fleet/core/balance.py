@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+FROZEN = "frozen"
+"""The reason for which robots that never learn (`learners.frozen`) are dealt nothing: no fault, and nothing is lost."""
+
 
 @dataclass
 class Figures:
@@ -39,6 +42,11 @@ class Balance:
     def residual(self) -> int:
         """0 in a ledger that balances."""
         return self.total.residual
+
+    @property
+    def missed(self) -> dict[str, int]:
+        """What was withheld from learners that would have trained on it, by reason: all but FROZEN."""
+        return {why: steps for why, steps in self.withheld.items() if why != FROZEN}
 
     @property
     def balanced(self) -> bool:

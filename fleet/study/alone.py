@@ -50,7 +50,7 @@ class _Shown:
     def __init__(self, config: Config, on_status: OnStatus | None) -> None:
         assert config.world.robots is not None
         self.figures: Mapping[str, Figure] = {}
-        self._rounds, self._robots = config.run.rounds, config.world.robots
+        self._rounds, self._robots, self._frozen = config.run.rounds, config.world.robots, config.learners.frozen
         self._on_status = on_status
         self._pace = Pace()
         self._began = time.monotonic()
@@ -76,6 +76,7 @@ class _Shown:
             robots=self._robots,
             elapsed_s=now - self._began,
             eta_s=self._pace.eta_s(now, self._rounds),
+            frozen=self._frozen,
         )
         own = memory(os.getpid())
         return replace(status, memory_bytes=own.uss if own else 0)

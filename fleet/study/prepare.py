@@ -19,8 +19,8 @@ from fleet.study.message_size import actor_sizes, policies, require_messages
 def prepare(config: Config) -> Config:
     """The config with `[world]` filled in.
 
-    Raises BadInput if robots don't fit, groups are wrong, the fault plan can't be carried out, memory is short, a
-    message would be too large, or a link would be open to strangers.
+    Raises BadInput if robots don't fit, groups are wrong or those who are frozen, the fault plan can't be carried out,
+    memory is short, a message would be too large, or a link would be open to strangers.
     """
     known = survey(config.world)
     resolved = _settled(config, known.config)
@@ -46,7 +46,7 @@ def prepare(config: Config) -> Config:
 
 
 def settle(config: Config) -> Config:
-    """The config with `[world]` filled in; of all that `prepare` checks, the robots, their groups and the fault plan.
+    """The config with `[world]` filled in; of all that `prepare` checks, robots, groups, the frozen and the fault plan.
 
     Raises BadInput.
     """
@@ -57,7 +57,7 @@ def _settled(config: Config, world: WorldConfig) -> Config:
     resolved = config.model_copy(update={"world": world})
     assert world.robots is not None
     try:
-        config.groups(world.robots)
+        config.frozen_robots(world.robots)
     except ValueError as error:
         raise BadInput(str(error)) from None
     resolve_plan(resolved)

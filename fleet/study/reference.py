@@ -15,6 +15,7 @@ from env_server.milestones import Milestones
 from env_server.record import Figures, Recorder
 from env_server.snapshot import restore_world
 from env_server.worlds import make_world
+from fleet.core.balance import FROZEN
 from fleet.core.config import Config
 from fleet.core.jsonl import BoundedJsonl
 from fleet.core.ledger import RolloutName
@@ -46,6 +47,7 @@ class SingleProcess:
         self._directory, self._config = directory, config
         world = make_world(config.world)
         self._groups = config.groups(world.spec.robots)
+        self._frozen = config.frozen_robots(world.spec.robots)
         self._actors = make_policy(world.spec, config)
         self._collector = Collector(world, self._actors, config.run.seed, config.learner.rollout_steps)
         self._done, agent_steps = self._begin(snapshot)
@@ -81,6 +83,8 @@ class SingleProcess:
         learner = build_learner(self._config, self._collector.world.spec, number)
         if start is not None:
             wake(learner, start, load_checkpoint(start))
+        if self._frozen.issuperset(self._groups[number]):
+            save_if_due(self._config, self._stores[number], learner, 0, anyway=True)  # never learns, so never later
         self._actors.load(self._groups[number], learner.weights())
         return learner
 
@@ -97,13 +101,15 @@ class SingleProcess:
     def _learn(self, number: int, taken: Round) -> Dealt:
         spec = self._collector.world.spec
         each = taken.steps * spec.worlds
-        names = [RolloutName(self._life, k, 0, number) for k in range(len(self._groups))]
-        self._ledger.produced(number, each, list(zip(names, self._groups, strict=True)))
-        for k, robots in enumerate(self._groups):
+        live = {k: [robot for robot in group if robot not in self._frozen] for k, group in enumerate(self._groups)}
+        names = {k: RolloutName(self._life, k, 0, number) for k, robots in live.items() if robots}
+        self._ledger.produced(number, each, [(name, live[k]) for k, name in names.items()])
+        self._ledger.withheld(number, sorted(self._frozen), each, FROZEN)
+        for k, name in names.items():
             learner = self._learners[k]
-            diagnostics = learner.update(taken.rollout(robots))
+            diagnostics = learner.update(taken.rollout(live[k]))
             save_if_due(self._config, self._stores[k], learner, number + 1)
-            self._ledger.trained([names[k]], learner.version)
-            self._recorder.learned(k, len(robots) * each, 0, diagnostics)
-            self._actors.load(robots, learner.weights())
-        return Dealt(sent=each * spec.robots, withheld=0, online=spec.robots)
+            self._ledger.trained([name], learner.version)
+            self._recorder.learned(k, len(live[k]) * each, 0, diagnostics)
+            self._actors.load(self._groups[k], learner.weights())
+        return Dealt(sent=each * (spec.robots - len(self._frozen)), withheld=0, online=spec.robots)

@@ -79,3 +79,9 @@ def test_tables_line_up(capsys):
     assert capsys.readouterr().out.splitlines() == ["name  n", "a      1", "bbb   22"]
     print_table([("a", "-"), ("-", "22")], header=("name", "n"))
     assert capsys.readouterr().out.splitlines() == ["name  n", "a      -", "-     22"]
+
+
+def test_who_is_frozen_is_counted_where_there_is_somebody():
+    shown = dict(figures(dataclasses.replace(status(1), frozen=(0, 2))))
+    assert (shown["robots online"], shown["of these frozen"]) == ("3 of 3", "2")
+    assert "of these frozen" not in dict(figures(status(1)))

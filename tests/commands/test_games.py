@@ -1,10 +1,12 @@
 """`fleet games`: what it prints and writes, and what it refuses."""
 
 import json
+from functools import partial
 
 import pytest
 
 from fleet.commands.main import main
+from fleet.study.games.tax_study import Terms
 
 SHORT = ["--seeds", "20", "--episodes", "200"]
 
@@ -62,7 +64,7 @@ def test_the_replay_study(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["two-state"], "two-state has more than one state; allowed is --study replay"),
+        (["two-state"], "two-state has more than one state; allowed are --study replay and --study tax"),
         (["two-state", "--study", "replay", "--memory", "0"], "--memory 0; allowed are 1 to"),
         (["two-state", "--study", "replay", "--replayed", "0"], "--replayed 0; allowed are 1 to"),
         (["two-state", "--study", "replay", "--epsilon", "-1"], "--epsilon -1.0; allowed are"),
@@ -77,7 +79,14 @@ def test_the_replay_study(capsys, tmp_path):
         (["coordination", "--payoff", "miss"], "--payoff miss; expected a name and a number"),
         (["coordination", "--payoff", "mis=1"], "coordination: payoff mis; allowed are best, second, miss"),
         (["penalty", "--payoff", "k=nan"], "penalty: payoff k=nan; allowed are finite"),
-        (["coordination", "--study", "seeds"], "--study seeds; allowed are payoffs, replay"),
+        (["coordination", "--study", "seeds"], "--study seeds; allowed are payoffs, replay, tax"),
+        (["coordination", "--study", "tax", "--alpha", "0.1"], "--alpha with --study tax; its learners are those of"),
+        (["coordination", "--study", "tax", "--seeds", "101"], "--seeds 101; allowed with --study tax are 1 to 100"),
+        (
+            ["chicken", "--study", "tax"],
+            'NAME chicken: world.game.name = "chicken"; allowed: "coordination", "climbing"',
+        ),
+        (["climbing", "--study", "tax", "--payoff", "k=1"], "climbing: payoff k; allowed are none"),
         (["climbing", "--study", "payoffs"], "--study payoffs of climbing; it is a study of coordination"),
         (["coordination", "--study", "payoffs", "--payoff", "miss=1"], "--payoff miss is what the study sweeps"),
         (["coordination", "--out", "file/folder"], "--out file/folder: can't be made"),
@@ -91,3 +100,16 @@ def test_bad_input_is_2_and_writes_nothing(arguments, said, capsys, tmp_path, mo
     assert said in err
     assert out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.slow
+def test_the_tax_study(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("fleet.study.games.tax_study.Terms", partial(Terms, clips=(0.1,)))
+    options = ["--study", "tax", "--seeds", "1", "--payoff", "best=7", "--out", str(tmp_path)]
+    assert main(["games", "coordination", *options]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("coordination: 1 seeds, 20,480 agent-steps of each learner")
+    assert out.splitlines()[-2:] == [str(tmp_path / "tax-coordination.json"), str(tmp_path / "tax-coordination.png")]
+    (tmp_path / "tax-coordination.png").stat()
+    points = json.loads((tmp_path / "tax-coordination.json").read_text())["points"]
+    assert 5.0 < points[0]["end"]["frozen"]["mean"] <= 7.0

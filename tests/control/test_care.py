@@ -379,3 +379,11 @@ def test_one_is_unreachable_only_if_it_is_asked_the_same_again_after_it_has_been
             world.beat(working=False)
     assert (world.child.name in world.processes.killed) == dead
     assert (world.child.fault is not None and world.child.fault.cause == "learner_unreachable") == dead
+
+
+def test_a_run_is_over_when_all_who_learn_are_given_up_whoever_is_frozen(tmp_path: Path) -> None:
+    world = World(tmp_path, learners=2)
+    world.children["learner-1"].frozen = True
+    assert not world.care.all_gone()
+    world.child.wanted = False
+    assert world.care.all_gone()

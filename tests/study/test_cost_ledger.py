@@ -35,6 +35,10 @@ def test_dealt_withheld_and_lost_by_round_and_robot():
     assert [(item.round, item.learner, item.steps, item.why) for item in book.lost] == [(0, 1, 10, "learner_died")]
 
 
+def test_what_frozen_robots_did_is_withheld_from_nobody():
+    assert book_of([produced(0, [0]), withheld(0, [1, 2], why="frozen")]).withheld == {}
+
+
 def test_a_round_played_again_counts_once_and_what_was_lost_stays_lost():
     """Broken by leaving the first playing in the table: robot 2 would have been withheld and dealt to."""
     lines = [produced(0, [0]), produced(1, [0, 1]), withheld(1, [2]), lost(1, [0, 1], why="server_died")]

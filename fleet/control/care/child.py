@@ -84,7 +84,8 @@ class Child:
     """A learner (`learner` is its number), the environment server or the zygote (None).
 
     `wanted` is the one desired state: it is set before anything else, and nothing is started or kept against it.
-    `held` comes next: nothing that is held is started. Times are monotonic seconds.
+    `held` comes next: nothing that is held is started. `frozen`: of a learner, that its robots never learn. Times are
+    monotonic seconds.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Child:
     incarnation: int = 0
     wanted: bool = True
     held: bool = False
+    frozen: bool = False
     phase: Phase = Phase.WAITING
     due: float = 0.0
     leave_by: float | None = None

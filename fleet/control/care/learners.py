@@ -61,8 +61,8 @@ class Care:
                 child.phase = Phase.ENDED
 
     def all_gone(self) -> bool:
-        """Whether no learner is left that could learn: all have failed or been dismissed."""
-        return not any(child.wanted for child in self.learners.values())
+        """Whether no learner is left that could learn: all but the frozen have failed or been dismissed."""
+        return not any(child.wanted and not child.frozen for child in self.learners.values())
 
     def next_due(self) -> float | None:
         """When `act` has something to do next, unless something happens before."""

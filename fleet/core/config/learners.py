@@ -1,4 +1,4 @@
-"""The `[learners]` table: which processes the robots' learners run in, and on what."""
+"""The `[learners]` table: which processes the robots' learners run in, on what, and which of them never learn."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from fleet.core.config.table import Table
 
 
 class LearnersConfig(Table):
-    """How the learners share processes and machines; it changes nothing of what one learns from."""
+    """How learners share processes and machines, which changes nothing of what one learns from; and who is frozen."""
 
     per_process: int = Field(
         1, ge=1, description="Robots whose learners share a process, each with weights and optimizer of its own."
@@ -19,4 +19,9 @@ class LearnersConfig(Table):
         ge=1,
         description="Learner processes that compute at once, the others waiting for their turn: as many as there are "
         "cores where updates are long (wide networks). Unset: all, and the kernel shares the cores out.",
+    )
+    frozen: tuple[int, ...] = Field(
+        (),
+        description="Robots that never learn: they act by the policy they start with, which is that of `--init-from`, "
+        "else their initial weights.",
     )

@@ -1,5 +1,6 @@
 """The whole config: one frozen object, a pure value that every process is given."""
 
+from collections.abc import Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -76,6 +77,29 @@ class Config(Table):
         assert not isinstance(self.mapping, str)
         return _checked(self.mapping, robots)
 
+    def frozen_robots(self, robots: int) -> frozenset[int]:
+        """The robots out of `robots` that never learn (`learners.frozen`).
+
+        Raises ValueError, naming the robot, for one that isn't there or is named twice, and for some but not all of the
+        robots of one learner, unless it is packed; also if nobody is left to learn.
+        """
+        groups, frozen = self.groups(robots), self.learners.frozen
+        _check_frozen(frozen, robots)
+        for group in () if self.packed else groups:
+            live = [robot for robot in group if robot not in frozen]
+            if live and len(live) < len(group):
+                stopped = next(robot for robot in group if robot in frozen)
+                raise ValueError(
+                    f"learners.frozen names robot {stopped}, which shares a learner with robot {live[0]} (mapping); "
+                    "allowed are all robots of a learner, or none of them"
+                )
+        return frozenset(frozen)
+
+    def frozen_learners(self, robots: int) -> frozenset[int]:
+        """The learners whose robots are all frozen: they publish their first policy, and get no rollout."""
+        frozen = self.frozen_robots(robots)
+        return frozenset(k for k, group in enumerate(self.groups(robots)) if frozen.issuperset(group))
+
     def snapshot_due(self, done: int) -> bool:
         """Whether a run snapshot follows `done` rounds: each learner then has its checkpoint ready first."""
         evaluated = self.eval.every > 0 and done % self.eval.every == 0
@@ -134,6 +158,16 @@ class Config(Table):
         if self.central and self.learners.device != "cpu":
             raise ValueError(f'learners.device = "{self.learners.device}"; a centralized learner is for "cpu"')
         return self
+
+
+def _check_frozen(frozen: Sequence[int], robots: int) -> None:
+    for place, robot in enumerate(frozen):
+        if not 0 <= robot < robots:
+            raise ValueError(f"learners.frozen names robot {robot}; allowed are 0 to {robots - 1}")
+        if robot in frozen[:place]:
+            raise ValueError(f"learners.frozen names robot {robot} twice")
+    if len(frozen) == robots:
+        raise ValueError(f"learners.frozen names all {robots} robots; allowed are fewer, or nothing would learn")
 
 
 def _checked(mapping: Groups, robots: int) -> Groups:

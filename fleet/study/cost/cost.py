@@ -32,9 +32,9 @@ from fleet.study.cost.ledger import read_book
 class Cost:
     """Of a whole run. `missed`: strikes whose target wasn't there; `unrecorded`: due ones of which no event is left.
 
-    `lost`, `withheld` (by reason), `undone`: agent-steps, from the ledger. `restarts`: of learners and of the server,
-    from summary.json and the events. `recorded` of `rounds` rounds are left in metrics.jsonl. `against`: None without a
-    baseline.
+    `lost`, `withheld` (by reason), `undone`: agent-steps, from the ledger, less those of frozen robots, which cost
+    nothing. `restarts`: of learners and of the server, from summary.json and the events. `recorded` of `rounds` rounds
+    are left in metrics.jsonl. `against`: None without a baseline.
     """
 
     faults: tuple[FaultCost, ...]
@@ -123,7 +123,7 @@ def _cost(
         missed=len(found) - len(took_place),
         unrecorded=sum(strike.number not in numbers for strike in due),
         lost=dict(balance.lost) if balance else {},
-        withheld=dict(balance.withheld) if balance else {},
+        withheld=balance.missed if balance else {},
         undone=balance.total.undone if balance else 0,
         restarts=restarts,
         rounds=run.rounds,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fleet.core.balance import FROZEN
 from fleet.core.errors import BadInput
 
 Name = tuple[int, int, int, int]
@@ -38,6 +39,7 @@ class Rollout(NamedTuple):
 class Book:
     """By round (counted from 0) and robot, the agent-steps dealt out and withheld; and every rollout that was lost.
 
+    What nobody was to learn from, frozen robots' steps, is not in it.
     `dealt_to`: the same for the incarnation of its learner that a robot's steps went to.
     A round that was played again, after a restart of the server or a resume, counts as the last time. `lives`: the
     first round of each life of the server. `known_from`: of earlier rounds only sums are left.
@@ -93,7 +95,8 @@ class _Reader:
             self._produced(line["round"], line["life"], line["each"], line["of"])
         elif kind == "withheld":
             self._at(line["round"])
-            self.book.withheld[line["round"]].update(dict.fromkeys(line["robots"], line["each"]))
+            if line["why"] != FROZEN:
+                self.book.withheld[line["round"]].update(dict.fromkeys(line["robots"], line["each"]))
         elif kind == "trained":
             for name in line["of"]:
                 self._open.pop(tuple(name), None)

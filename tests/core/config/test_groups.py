@@ -3,8 +3,9 @@
 import pytest
 
 from fleet.core.config.compare import check_resume
-from fleet.core.config.load import ConfigError, load_config
+from fleet.core.config.load import ConfigError, load_config, placing_faults
 from fleet.core.errors import BadInput
+from fleet.study.prepare import prepare
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,45 @@ def test_processes_are_counted_from_one():
 def test_a_resumed_run_keeps_its_processes(change):
     with pytest.raises(BadInput, match=f"{change.partition('=')[0]}: the run has"):
         check_resume(load_config("smoke"), load_config("smoke", [change]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "robots", "learners"),
+    [
+        ([], set(), set()),
+        (["learners.frozen=[2, 0]"], {0, 2}, {0, 2}),
+        (["learners.frozen=[0, 1]", "mapping=[[0, 1], [2]]"], {0, 1}, {0}),
+        (["learners.frozen=[1]", "learners.per_process=2"], {1}, set()),
+        (["learners.frozen=[1, 0]", "learners.per_process=2"], {0, 1}, {0}),
+    ],
+)
+def test_who_never_learns(settings, robots, learners):
+    config = load_config("demo", settings)
+    assert config.frozen_robots(3) == robots
+    assert config.frozen_learners(3) == learners
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["learners.frozen=[3]"], "learners.frozen names robot 3; allowed are 0 to 2"),
+        (["learners.frozen=[-1]"], "learners.frozen names robot -1; allowed are 0 to 2"),
+        (["learners.frozen=[1, 0, 1]"], "learners.frozen names robot 1 twice"),
+        (["learners.frozen=[0, 2, 1]"], "learners.frozen names all 3 robots; allowed are fewer"),
+        (["learners.frozen=[1]", "mapping=[[0, 1], [2]]"], "names robot 1, which shares a learner with robot 0"),
+        (["learners.frozen=[0]", "mapping=shared"], "names robot 0, which shares a learner with robot 1"),
+        (["learners.frozen=[2]", "mapping=central", "learner.algorithm=mappo"], "robot 2, which shares a learner with"),
+    ],
+)
+def test_who_cannot_be_frozen(settings, said):
+    with pytest.raises(ValueError, match=said):
+        load_config("demo", settings).frozen_robots(3)
+
+
+def test_a_frozen_robot_that_is_not_there_is_refused_where_it_was_given():
+    config = load_config("smoke", ["learners.frozen=[7]"])
+    with (
+        pytest.raises(ConfigError, match=r"^--set learners.frozen=\[7\]: .*robot 7; allowed are 0 to 2"),
+        placing_faults("smoke", config, ["learners.frozen=[7]"]),
+    ):
+        prepare(config)
