@@ -131,8 +131,9 @@ class EnvironmentServer:
                 self._one_round()
             self._tell("draining", {})  # learners that leave now are not dead
             self._settle()
+            self._answers.dismiss(self._start.run, self._stopping or "done")
         finally:
-            self._close()
+            self._close()  # after an error the learners are there for this server's next life
 
     def _await_round(self) -> bool:
         """Wait for the next round, its first faults included; False if the run is to stop instead."""
@@ -229,7 +230,6 @@ class EnvironmentServer:
         self._roster.lose_all("stopped" if self._stopping else "unanswered")
 
     def _close(self) -> None:
-        self._answers.dismiss(self._start.run, self._stopping or "done")
         self._ledger.close()
         self._pulse.close()
         self._data.close()

@@ -68,7 +68,7 @@ def test_its_policies_are_scored_played_and_started_from_but_not_resumed(trained
 def test_a_worker_that_is_killed_costs_a_server_life_and_nothing_is_left(
     start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
-    """Broken by leaving the workers of a killed server to themselves."""
+    """Broken by leaving the workers of a killed server to themselves, and by dismissing learners after an error."""
     run = tmp_path / "run"
     process = start("run", *SMALL, "--rounds", "1000", "--out", str(run))
     until(lambda: rounds(run) >= 2 and worker_pids(run))
@@ -86,9 +86,8 @@ def test_a_worker_that_is_killed_costs_a_server_life_and_nothing_is_left(
     summary = json.loads((run / "summary.json").read_text())
     assert summary["server_restarts"] == 2
     assert summary["ledger"]["balanced"]
-    notes = [
-        line.get("note")
-        for line in read_jsonl(run / "events.jsonl")
-        if (line["event"], line["process"]) == ("restart", "env_server")
-    ]
-    assert notes == ["its world can't give its state, and begins with fresh episodes"] * 2
+    restarts = [line for line in read_jsonl(run / "events.jsonl") if line["event"] == "restart"]
+    assert [line["process"] for line in restarts] == ["env_server"] * 2  # and no learner was told that all was done
+    assert [line.get("note") for line in restarts] == [
+        "its world can't give its state, and begins with fresh episodes"
+    ] * 2
