@@ -24,7 +24,7 @@ from fleet.study.diagnose.probe import Plan, plan_full, plan_short, probe
 from fleet.study.diagnose.schemes import find_task
 from fleet.study.diagnose.truth import SURE as TRUTH_SURE
 from fleet.study.diagnose.truth import Verdict, label
-from fleet.study.diagnose.verdict import SURE, Row, calibrate
+from fleet.study.diagnose.verdict import Row, calibrate
 
 TASKS = Path(__file__).with_name("diagnose_tasks.toml")
 TRUTH_SEED, PROBE_SEED = 1, 101
@@ -85,14 +85,15 @@ def prove(out: Path) -> str:
 
 def table(rows: Sequence[Row], fulls: Sequence[Evidence], verdicts: Sequence[Verdict | None]) -> list[str]:
     lines = [
-        "| task | trained in full, joint control gains | opposition | truth | probed, it gains | opposition | "
-        "probes' share of a training | verdict |",
-        "|---|---|---|---|---|---|---|---|",
+        "| task | trained in full, joint control gains | opposition | truth | probed, best joint ahead | forgone | "
+        "opposition | probes' share of a training | verdict |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row, full, verdict in zip(rows, fulls, verdicts, strict=True):
+        probe = row.probe
         lines.append(
             f"| {row.name} | {shares(full, TRUTH_SURE)} | {full.conflict:+.2f} | {row.truth} | "
-            f"{shares(row.probe, SURE)} | {row.probe.conflict:+.2f} | {row.probe.agent_steps / row.probe.full:.0%} | "
+            f"{probe.found:+.0%} | {probe.forgone:.0%} | {probe.conflict:+.2f} | {probe.agent_steps / probe.full:.0%} | "
             f"{verdict or 'not sure'} |"
         )
     return lines

@@ -26,7 +26,7 @@ from fleet.study.diagnose.verdict import Row, Thresholds, calibrate, cut, judge
 from fleet.study.diagnose.words import reasons, signal
 from fleet.study.run import run
 
-THRESHOLDS = Thresholds(conflict=-0.5, ahead=0.1, level=0.2)
+THRESHOLDS = Thresholds(conflict=-0.5, ahead=0.1, forgone=0.1)
 
 
 def course(*paid, rounds=10, moved=0.25, **windows):
@@ -135,10 +135,20 @@ def test_label_and_verdict_follow_the_rule(found, truth):
         assert judge(found, THRESHOLDS) == truth
 
 
-def test_no_verdict_without_learning_or_where_the_interval_says_both_or_neither():
+def test_no_verdict_without_learning_or_where_something_better_was_given_up():
     assert judge(evidence((0.0, 0.0), (0.0, 0.0)), THRESHOLDS) is None
-    assert judge(evidence(together=(1.0, 1.0, 4.0)), THRESHOLDS) is None
-    assert judge(evidence(together=(1.18, 1.18, 1.18)), replace(THRESHOLDS, ahead=0.1, level=0.2)) is None
+    assert judge(evidence(forgone=0.3), THRESHOLDS) is None
+    assert judge(evidence(together=(1.0, 1.0, 4.0), forgone=0.3), THRESHOLDS) == "centralize"  # one has found it
+
+
+def test_what_was_found_is_the_best_seeds_and_what_was_forgone_the_best_stretch_before_learning():
+    found = evidence((1.0, 2.0), (1.0, 3.0))
+    assert found.found == pytest.approx(0.5)
+    early, late = np.array([[0.0, 8.0], [0.0, 16.0]]), np.array([[4.0, 4.0, 0.0], [4.0, 0.0, 4.0]])
+    play = [course(1.0, 1.0, first=early, last=late), course(1.0, 1.0, first=late, last=early)]
+    assert [each.forgone for each in play] == [pytest.approx((12 - 4) / WINDOW), 0.0]
+    told = weigh(play, play, (0, 1), play, robots=2, agent_steps=1, full=1)
+    assert told.forgone == pytest.approx(0.5 / told.scale)
 
 
 def test_a_cut_puts_the_fewest_on_the_wrong_side_in_the_middle_of_the_widest_gap():
@@ -164,8 +174,8 @@ def rows():
     return [
         Row("a", "independent suffices", evidence()),
         Row("b", "independent suffices", evidence(together=(0.9, 0.9, 0.9))),
-        Row("c", "centralize", evidence(together=(2.0, 2.0, 2.0))),
-        Row("d", "centralize", evidence(together=(3.0, 3.0, 3.0))),
+        Row("c", "centralize", evidence(together=(2.0, 2.0, 2.0), forgone=0.3)),
+        Row("d", "centralize", evidence(together=(3.0, 3.0, 3.0), forgone=0.5)),
         Row("e", "adversarial", evidence(conflict=-1.0)),
         Row("f", "adversarial", evidence(conflict=-0.8)),
     ]
@@ -173,7 +183,7 @@ def rows():
 
 def test_thresholds_lie_between_the_tasks_and_no_task_helps_to_judge_itself():
     found = calibrate(rows())
-    assert found == Thresholds(pytest.approx(-0.4), pytest.approx(0.25), pytest.approx(0.25))
+    assert found == Thresholds(pytest.approx(-0.4), pytest.approx(0.25), pytest.approx(0.15))
     assert leave_one_out(rows()) == [row.truth for row in rows()]
     alone = [*rows()[:5], Row("f", "adversarial", evidence(conflict=-0.3))]
     assert leave_one_out(alone)[5] == "independent suffices"  # by e alone the line is at -0.5

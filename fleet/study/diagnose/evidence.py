@@ -17,10 +17,12 @@ class Evidence:
     """Of one task. What robots are paid is reward per step; shares are of `scale`, the most that learning brought.
 
     `random`: paid to robots that act at random; `independent`, `joint`: to the team by seed, in the last fifth of the
-    training, mean over its robots. `gain`: how far joint control is ahead. `worst`: what it changes for the robot to
-    which it does least good, and `best`: to whom it does most. `climb`: what the last fifth of the independent training
-    still brought over the fifth before, and `joint_climb` of the joint one. `conflict`: see conflict.py. `spread`:
-    standard deviation between seeds of independent learners.
+    training, mean over its robots. `gain`: how far joint control is ahead, and `found` the same of its best seed alone,
+    in shares of the most that was learned. `forgone`: how much better the independent team's best stretch of play was
+    before it learned than any since (`Course.forgone`), mean over seeds. `worst`: what joint control changes for the
+    robot to which it does least good, and `best`: to whom it does most. `climb`: what the last fifth of the independent
+    training still brought over the fifth before, and `joint_climb` of the joint one. `conflict`: see conflict.py.
+    `spread`: standard deviation between seeds of independent learners.
 
     Of the late play of independent learners: `density`, the share of stretches in which a robot was paid something;
     `own_team`, `own_others`, correlation of a robot's reward with the team's and with the others', mean over robots,
@@ -37,6 +39,8 @@ class Evidence:
     joint: tuple[float, ...]
     scale: float
     gain: float
+    found: float
+    forgone: float
     worst: float
     best: float
     climb: float
@@ -80,6 +84,8 @@ def weigh(
         joint=tuple(map(float, joint)),
         scale=scale,
         gain=gain / unit,
+        found=_found(independent, joint, random),
+        forgone=float(np.mean([course.forgone for course in play])) / unit,
         worst=float(each.min()),
         best=float(each.max()),
         climb=_climb(alone, robots) / unit,
@@ -91,6 +97,12 @@ def weigh(
         own_others=paid.get("own_others_correlation"),
         drift=float(np.mean([course.drift for course in play])),
     )
+
+
+def _found(independent: F64, joint: F64, random: float) -> float:
+    """How far the best seed of joint control is ahead of independent learners on average."""
+    most = max(float(joint.max()), float(independent.mean())) - random
+    return float(joint.max() - independent.mean()) / most if most > 0 else 0.0
 
 
 def _climb(courses: Sequence[Course], robots: Sequence[int]) -> float:

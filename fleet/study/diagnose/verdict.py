@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from fleet.study.diagnose.evidence import Evidence
 from fleet.study.diagnose.truth import DECISIVE, Verdict
 
-SURE = 0.7
-"""Confidence of the gain's interval that a probe is judged by."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -28,13 +25,14 @@ class Row:
 class Thresholds:
     """Robots whose conflict is at most `conflict` are opposed.
 
-    Joint control is ahead where the lower end of the gain's interval is above `ahead`, and independent learners are
-    level with it where the upper end is below `level`.
+    Joint control is ahead where what it found is above `ahead`. One seed is enough: what one joint policy has learned
+    can be had, and the others only had no luck. That it isn't ahead only says something where independent learners
+    have nothing behind them that was better: `forgone` at most that.
     """
 
     conflict: float
     ahead: float
-    level: float
+    forgone: float
 
 
 def calibrate(rows: Sequence[Row]) -> Thresholds:
@@ -47,8 +45,8 @@ def calibrate(rows: Sequence[Row]) -> Thresholds:
     together: Verdict = "centralize"
     return Thresholds(
         conflict=cut(values(lambda e: e.conflict, "adversarial"), values(lambda e: e.conflict, alone, together)),
-        ahead=cut(values(_low, alone), values(_low, together)),
-        level=cut(values(_high, alone), values(_high, together)),
+        ahead=cut(values(lambda e: e.found, alone), values(lambda e: e.found, together)),
+        forgone=cut(values(lambda e: e.forgone, alone), values(lambda e: e.forgone, together)),
     )
 
 
@@ -57,13 +55,14 @@ def judge(evidence: Evidence, thresholds: Thresholds) -> Verdict | None:
 
     Whether opponents are served by one policy is judged as truth.py says it.
     """
-    low, high = evidence.interval(SURE)
-    ahead, level = low > thresholds.ahead, high < thresholds.level
+    ahead = evidence.found > thresholds.ahead
     if evidence.conflict <= thresholds.conflict:
         return "centralize" if ahead and evidence.worst > -DECISIVE else "adversarial"
-    if evidence.scale <= 0 or ahead == level:
+    if evidence.scale <= 0:
         return None
-    return "centralize" if ahead else "independent suffices"
+    if ahead:
+        return "centralize"
+    return "independent suffices" if evidence.forgone <= thresholds.forgone else None
 
 
 def cut(below: Sequence[float], above: Sequence[float]) -> float:
@@ -83,11 +82,3 @@ def cut(below: Sequence[float], above: Sequence[float]) -> float:
         return -wrong, widths[at]
 
     return candidates[max(range(len(candidates)), key=merit)]
-
-
-def _low(evidence: Evidence) -> float:
-    return evidence.interval(SURE)[0]
-
-
-def _high(evidence: Evidence) -> float:
-    return evidence.interval(SURE)[1]

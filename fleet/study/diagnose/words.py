@@ -2,7 +2,10 @@
 
 from fleet.study.diagnose.evidence import Evidence
 from fleet.study.diagnose.truth import Verdict
-from fleet.study.diagnose.verdict import SURE, Thresholds
+from fleet.study.diagnose.verdict import Thresholds
+
+SURE = 0.7
+"""Confidence of the interval that is told: of few seeds a wide one."""
 
 
 def reasons(found: Evidence, thresholds: Thresholds) -> tuple[str, ...]:
@@ -13,8 +16,10 @@ def reasons(found: Evidence, thresholds: Thresholds) -> tuple[str, ...]:
     said = [
         f"reward per step of {who}: {_mean(found.independent)} learning independently, {_mean(found.joint)} as one, "
         f"{found.random:.4g} at random",
-        f"joint control gains {found.gain:+.0%} of what learning brought: {low:+.0%} to {high:+.0%} (ahead: above "
-        f"{thresholds.ahead:+.0%}, level: below {thresholds.level:+.0%})",
+        f"the best joint policy is ahead by {found.found:+.0%} of what was learned (ahead: above "
+        f"{thresholds.ahead:+.0%}); joint control on average by {found.gain:+.0%} ({low:+.0%} to {high:+.0%})",
+        f"the team's best stretch of play before learning was better than any since by {found.forgone:.0%} (given up: "
+        f"above {thresholds.forgone:.0%})",
         f"in the last fifth independent learners still gained {found.climb:+.0%}, joint ones {found.joint_climb:+.0%}",
         f"strongest opposition between two robots' rewards: correlation {found.conflict:+.2f} (opponents: at most "
         f"{thresholds.conflict:+.2f})",
