@@ -93,8 +93,8 @@ def table(rows: Sequence[Row], fulls: Sequence[Evidence], verdicts: Sequence[Ver
         probe = row.probe
         lines.append(
             f"| {row.name} | {shares(full, TRUTH_SURE)} | {full.conflict:+.2f} | {row.truth} | "
-            f"{probe.found:+.0%} | {probe.forgone:.0%} | {probe.conflict:+.2f} | {probe.agent_steps / probe.full:.0%} | "
-            f"{verdict or 'not sure'} |"
+            f"{probe.found:+.0%} | {probe.forgone:.0%} | {probe.conflict:+.2f} | "
+            f"{probe.agent_steps / probe.full:.0%} | {verdict or 'not sure'} |"
         )
     return lines
 
