@@ -18,7 +18,7 @@ DispatchRule = Literal["off", "random", "nearest", "matching"]
 # Each kind of world but the warehouse has a table of its own, by the kind's name; these settings are the warehouse's.
 _OF_THE_WAREHOUSE = (
     *("map", "layout", "shelf_columns", "shelf_rows", "column_height", "stations"),
-    *("request_queue", "dispatch", "station"),
+    *("request_queue", "dispatch", "station", "window"),
 )
 _TABLES: tuple[Kind, ...] = ("handoff", "game", "traffic")
 _REWARDS: Mapping[Kind, RewardKind | None] = {"handoff": "dense", "game": None, "traffic": None}
@@ -50,6 +50,11 @@ class WorldConfig(Table):
     )
     worlds: int = Field(16, ge=1, le=1024, description="Parallel copies of the world (E).")
     sensor_range: int = Field(1, ge=1, le=5, description="Cells a robot sees in each direction.")
+    window: Literal["rware", "turned"] = Field(
+        "rware",
+        description="What a robot sees around itself: as RWARE shows it; or turned with the robot, and with who "
+        "has been longer on its way (needs dispatch).",
+    )
     reward: RewardKind | None = Field(
         None,
         description="individual, global, two-stage (as RWARE) or dense (distance gained on the order's leg; needs "
@@ -113,6 +118,10 @@ class WorldConfig(Table):
             raise ValueError("`stations` is for the free grid; a map or layout names its own goals")
         if self.reward == "dense" and self.dispatch == "off":
             raise ValueError('reward = "dense" pays for distance to an order, so it needs `dispatch`')
+        if self.window == "turned" and self.dispatch == "off":
+            raise ValueError('window = "turned" shows who is longer on its way to an order, so it needs `dispatch`')
+        if self.window == "turned" and self.sensor_range != 1:
+            raise ValueError(f'sensor_range = {self.sensor_range} with window = "turned"; allowed is only 1')
         return self
 
     @property
