@@ -119,6 +119,7 @@ def make_orders(floor: Floor, layout: Layout, config: WorldConfig) -> Dispatch:
             floor.highway,
             targets=_targets(floor, layout),
             in_use=copies * robots,
+            against=config.against,
         ),
     )
 

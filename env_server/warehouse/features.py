@@ -5,7 +5,8 @@ All of it is turned with the robot, as its actions are: sides come in the order 
     at  number               magnitude  meaning
     0   fetch, deliver, return       1  leg of the order, one of the three set; none without an order
     3   at the target                1  1 in the target cell: to fetch or return, TOGGLE now
-    4   distance          height+width  steps left on the shortest way, cut off there and at what the type holds
+    4   distance          height+width  what is left of the shortest way, cut off there and at what the type holds:
+                                        steps, and `world.against` more for each cell against a loaded robot's lane
     5   ahead, leftward  longer side-1  the target's cell as the crow flies
     7   still                   STILL  steps since it last moved, cut off there
     8   waited                 WAITED  steps since it was nearer to the target than ever on this leg, cut off there

@@ -18,7 +18,7 @@ DispatchRule = Literal["off", "random", "nearest", "matching"]
 # Each kind of world but the warehouse has a table of its own, by the kind's name; these settings are the warehouse's.
 _OF_THE_WAREHOUSE = (
     *("map", "layout", "shelf_columns", "shelf_rows", "column_height", "stations"),
-    *("request_queue", "dispatch", "station", "window"),
+    *("request_queue", "dispatch", "station", "window", "against"),
 )
 _TABLES: tuple[Kind, ...] = ("handoff", "game", "traffic")
 _REWARDS: Mapping[Kind, RewardKind | None] = {"handoff": "dense", "game": None, "traffic": None}
@@ -71,6 +71,13 @@ class WorldConfig(Table):
     )
     station: Literal["random", "nearest"] = Field(
         "random", description="With dispatch: the station an order goes to, drawn at random or nearest to its shelf."
+    )
+    against: int = Field(
+        0,
+        ge=0,
+        le=20,
+        description="With dispatch: lanes are one-way by turns, and on the way shown (and paid for) to a loaded robot "
+        "each cell against its lane counts as so many more. 0: all lanes are two-way.",
     )
 
     handoff: HandoffConfig | None = Field(None, description='The handoff task\'s settings, with kind = "handoff".')
