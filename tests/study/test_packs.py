@@ -154,11 +154,11 @@ def test_a_device_that_is_not_there_is_told_before_anything_starts(
     ("settings", "said"),
     [
         (
-            ["learners.per_process=40", "learner.rollout_steps=16384"],
+            ["learners.per_process=40", "learner.rollout_steps=8192"],
             "learners.per_process = 40: a rollout of 40 robots would be 1,",
         ),
         (["learners.per_process=40", "network.hidden=[640,640]"], "a policy of 40 robots would be "),
-        (["mapping=shared", "learner.rollout_steps=16384"], "mapping: a rollout of 40 robots would be"),
+        (["mapping=shared", "learner.rollout_steps=8192"], "mapping: a rollout of 40 robots would be"),
     ],
 )
 def test_messages_over_the_cap_are_refused_before_anything_starts(settings: list[str], said: str) -> None:

@@ -127,8 +127,8 @@ def test_a_peer_that_breaks_or_is_missing_has_a_line_and_no_rows(tmp_path: Path)
 
 def test_the_order_is_what_our_own_run_trains_with() -> None:
     order = bench_peers._order(bench_peers.prepare(bench_peers.load_config("warehouse40")))
-    assert (order["agents"], order["observations"], order["actions"]) == (40, 66, 5)
-    assert (order["copies"], order["steps"], order["epochs"], order["minibatch"]) == (32, 128, 1, 256)
+    assert (order["agents"], order["observations"], order["actions"]) == (40, 100, 5)
+    assert (order["copies"], order["steps"], order["epochs"], order["minibatch"]) == (32, 128, 4, 1024)
     assert (order["hidden"], order["activation"]) == ([64, 64], "tanh")
 
 

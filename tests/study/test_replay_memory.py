@@ -23,7 +23,7 @@ def estimated(monkeypatch: pytest.MonkeyPatch, *settings: str) -> int:
 def test_a_memory_counts_and_so_do_its_copies_while_it_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     small = estimated(monkeypatch, "learner.algorithm=vdn")
     large = estimated(monkeypatch, "learner.algorithm=vdn", "replay.capacity=120000")
-    step = 40 * (66 + 7)
+    step = 40 * (100 + 7)
     assert large - small == 5 * 100_000 * step
 
 
