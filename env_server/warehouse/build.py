@@ -35,6 +35,7 @@ def make_layout(floor: Floor, config: WorldConfig) -> Layout:
         starts=np.ascontiguousarray(floor.starts, np.int32),
         reward=REWARDS.index(config.reward),
         dispatched=config.dispatch != "off",
+        turned=config.window == "turned",
         max_steps=config.max_steps,
     )
 
@@ -65,6 +66,7 @@ def make_state(layout: Layout, copies: int, robots: int, queue: int) -> State:
         still=np.zeros((copies, robots), np.int32),
         closest=np.zeros((copies, robots), np.int32),
         waited=np.zeros((copies, robots), np.int32),
+        age=np.zeros((copies, robots), np.int32),
         left_at=np.full((copies, robots), NOTHING, np.int32),
         deliveries=np.zeros((copies, robots), np.int64),
         standing=np.full((copies, cells), NOTHING, np.int32),
@@ -112,7 +114,13 @@ def make_orders(floor: Floor, layout: Layout, config: WorldConfig) -> Dispatch:
         goals=layout.goals,
         service=np.ascontiguousarray(floor.service, np.int32),
         walled=bool(floor.blocked.any()),
-        distances=make_distances(floor.blocked, floor.highway, targets=_targets(floor, layout), in_use=copies * robots),
+        distances=make_distances(
+            floor.blocked,
+            floor.highway,
+            targets=_targets(floor, layout),
+            in_use=copies * robots,
+            against=config.against,
+        ),
     )
 
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from actors.view import FloorView
+from actors.ways import wrong_way
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.state import I32, NOTHING, U8
 
@@ -23,6 +25,7 @@ class Distances(NamedTuple):
     """The fields kept, which target each is for, and what decides which of them makes room for the next."""
 
     neighbours: I32  # (cells, 4) up, down, left, right; NOTHING over the edge or where blocked
+    costs: U8  # (cells, 4) what a loaded robot's step from one highway cell to the next counts, by side
     highway: U8  # (cells,) 1 where no shelf can stand
     fields: U16  # (C, cells)
     field_of: I32  # (2, cells) field of a family and target cell, NOTHING if not kept
@@ -31,6 +34,7 @@ class Distances(NamedTuple):
     recent: U8  # (C,) asked for since the hand last passed: stays one more turn
     hand: I32  # (1,) where the search for room goes on
     frontier: I32  # (cells,) scratch of the search
+    queued: U8  # (cells,) scratch of the search: whether a cell is in `frontier`
     complete: bool  # whether every target has room, so that nothing is ever thrown out
 
 
@@ -50,16 +54,19 @@ def make_distances(
     targets: int,
     in_use: int,
     bound: int = DEFAULT_BOUND,
+    against: int = 0,
 ) -> Distances:
     """Distances on the floor `blocked`, `highway`, bool (H, W).
 
     `targets` is how many different (family, cell) pairs can ever be asked for, `in_use` how many at once (robots x
-    copies). On a floor where nothing is lifted every open cell is a highway and only FREE is asked for.
+    copies). On a floor where nothing is lifted every open cell is a highway and only FREE is asked for. `against` is
+    what a loaded robot's step against its lane counts more than 1 (see `actors.ways.wrong_way`), at most 254.
     """
-    cells = blocked.size
+    cells, neighbours = blocked.size, neighbours_of(blocked)
     room = capacity(cells, targets, in_use, bound)
     return Distances(
-        neighbours=neighbours_of(blocked),
+        neighbours=neighbours,
+        costs=(1 + against * wrong_way(FloorView(blocked, highway), neighbours)).astype(np.uint8),
         highway=highway.reshape(-1).astype(np.uint8),
         fields=np.zeros((room, cells), np.uint16),
         field_of=np.full((2, cells), NOTHING, np.int32),
@@ -68,6 +75,7 @@ def make_distances(
         recent=np.zeros(room, np.uint8),
         hand=np.zeros(1, np.int32),
         frontier=np.zeros(cells, np.int32),
+        queued=np.zeros(cells, np.uint8),
         complete=room >= targets,
     )
 
@@ -87,17 +95,60 @@ def measure(d: Distances, family: int, target: int, out: U16) -> None:
     out[target] = 0
     d.frontier[0] = target
     if family == FREE:
-        _spread(d, False, out, 1)
+        _spread(d, out, 1)
         return
     # First along the highways. Then into what lies beside them, so that no way leads through a slot where one leads
     # around it: a robot that has just loaded stands in a slot, and one in a pocket may have come through an empty one.
-    reached = _spread(d, True, out, 1)
-    _spread(d, False, out, reached)
+    _spread(d, out, _drive_back(d, out))
 
 
 @compiled
-def _spread(d: Distances, only_highways: bool, out: U16, reached: int) -> int:
-    """Go on from the `reached` cells in `frontier`, nearest first, into new ones; how many are reached then."""
+def _drive_back(d: Distances, out: U16) -> int:
+    """From the target, first in `frontier`, back along the highways; how many cells are reached.
+
+    Leaves them in `frontier`, nearest first. Looks at each cell until it holds: hardly any is looked at twice.
+    """
+    head, count, room = 0, 1, d.frontier.size
+    while count > 0:
+        here = d.frontier[head]
+        head, count = (head + 1) % room, count - 1
+        d.queued[here] = 0
+        for side in range(4):
+            there = d.neighbours[here, side]
+            if there < 0 or d.highway[there] == 0:
+                continue
+            cost = min(out[here] + d.costs[there, side ^ 1], FAR - 1)  # from there one comes by the opposite side
+            if cost < out[there]:
+                out[there] = cost
+                if d.queued[there] == 0:
+                    d.queued[there] = 1
+                    d.frontier[(head + count) % room] = there
+                    count += 1
+    for cell in range(out.size):
+        if out[cell] != FAR:
+            d.frontier[count] = cell
+            count += 1
+    _sort(d.frontier, count, out)
+    return count
+
+
+@compiled
+def _sort(cells: I32, count: int, keys: U16) -> None:
+    """Put the first `count` of `cells` in order of their keys, by shellsort: compiled code here makes no arrays."""
+    gap = count // 2
+    while gap > 0:
+        for i in range(gap, count):
+            cell, k = cells[i], i
+            while k >= gap and keys[cells[k - gap]] > keys[cell]:
+                cells[k] = cells[k - gap]
+                k -= gap
+            cells[k] = cell
+        gap //= 2
+
+
+@compiled
+def _spread(d: Distances, out: U16, reached: int) -> None:
+    """Go on from the `reached` cells in `frontier`, nearest first, into new ones."""
     head, tail = 0, reached
     while head < tail:
         here = d.frontier[head]
@@ -107,11 +158,10 @@ def _spread(d: Distances, only_highways: bool, out: U16, reached: int) -> int:
             steps = FAR - 1
         for side in range(4):
             there = d.neighbours[here, side]
-            if there >= 0 and out[there] == FAR and (not only_highways or d.highway[there] == 1):
+            if there >= 0 and out[there] == FAR:
                 out[there] = steps
                 d.frontier[tail] = there
                 tail += 1
-    return tail
 
 
 def nearest_of(d: Distances, places: I32) -> I32:

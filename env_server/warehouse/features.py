@@ -5,7 +5,8 @@ All of it is turned with the robot, as its actions are: sides come in the order 
     at  number               magnitude  meaning
     0   fetch, deliver, return       1  leg of the order, one of the three set; none without an order
     3   at the target                1  1 in the target cell: to fetch or return, TOGGLE now
-    4   distance          height+width  steps left on the shortest way, cut off there and at what the type holds
+    4   distance          height+width  what is left of the shortest way, cut off there and at what the type holds:
+                                        steps, and `world.against` more for each cell against a loaded robot's lane
     5   ahead, leftward  longer side-1  the target's cell as the crow flies
     7   still                   STILL  steps since it last moved, cut off there
     8   waited                 WAITED  steps since it was nearer to the target than ever on this leg, cut off there
@@ -51,7 +52,10 @@ Row = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 
 # By heading, which side is ahead, left, right and behind.
 SIDES = np.array([[UP, LEFT, RIGHT, DOWN], [DOWN, RIGHT, LEFT, UP], [LEFT, DOWN, UP, RIGHT], [RIGHT, UP, DOWN, LEFT]])
-_DOWN, _RIGHT = np.array([-1, 1, 0, 0]), np.array([0, 0, -1, 1])  # rows and columns that a step to each side makes
+DOWNWARD, RIGHTWARD = (
+    np.array([-1, 1, 0, 0]),
+    np.array([0, 0, -1, 1]),
+)  # rows and columns that a step to each side makes
 _FIRST = np.array([-BLOCK, 1, -BLOCK, 1])  # where the eight cells to each side begin in their row or column
 _ROBOTS, _SHELVES = (np.uint64(bits * 0x0101010101010101) for bits in (ROBOT_BITS, SHELF_BIT))  # of eight cells
 
@@ -115,8 +119,8 @@ def _write_target(f: Layout, flat: Row, at: int, cell: int, heading: int, target
     down, right = f.row[target] - f.row[cell], f.column[target] - f.column[cell]
     leftward = SIDES[heading, 1]
     flat[at + 1] = left
-    flat[at + 2] = _DOWN[heading] * down + _RIGHT[heading] * right
-    flat[at + 3] = _DOWN[leftward] * down + _RIGHT[leftward] * right
+    flat[at + 2] = DOWNWARD[heading] * down + RIGHTWARD[heading] * right
+    flat[at + 3] = DOWNWARD[leftward] * down + RIGHTWARD[leftward] * right
 
 
 @compiled
@@ -140,7 +144,7 @@ def _write_sides(s: State, d: Dispatch, f: Layout, e: int, others: Row, flat: Ro
             loaded, reach = sign & LOADED_SIGN != 0, reaches[cell, side]
             # loaded, it sees as far as the next shelf and what is there
             seen = free < (min(reach, clear + 1) if loaded else reach)
-            step = _DOWN[side] * width + _RIGHT[side]
+            step = DOWNWARD[side] * width + RIGHTWARD[side]
             theirs = signs[robot_at[cell + (free + 1) * step if seen else cell]] if seen else np.uint8(0)
             # a shelf right ahead is in the way, unless a robot there carries it and may carry it away
             shelf = loaded & (clear == 0) & ((free > 0) | (theirs & LOADED_SIGN == 0))

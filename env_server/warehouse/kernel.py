@@ -20,6 +20,7 @@ from env_server.warehouse.orders import advance
 from env_server.warehouse.reference import refer
 from env_server.warehouse.rules import deliver, toggle
 from env_server.warehouse.state import I32, ONLINE, U8, Layout, Scratch, State
+from env_server.warehouse.turned import write_turned
 
 
 class Window(NamedTuple):
@@ -29,7 +30,7 @@ class Window(NamedTuple):
     robot_stride: int  # in items
     copy_stride: int
     size: int  # D
-    rware: int  # numbers that are RWARE's; dispatch's follow
+    around: int  # numbers of what a robot sees around itself; dispatch's follow
     tables: Tables
     others: Rows  # what `features.make_others` gives
 
@@ -38,9 +39,12 @@ class Window(NamedTuple):
 def observe(state: State, layout: Layout, dispatch: Dispatch, e: int, window: Window) -> None:
     """Write the observations of copy `e`; an offline robot's is all zeros."""
     first = e * window.copy_stride
-    write_rows(state, layout, e, window.tables, window.flat, first, window.robot_stride, window.size)
+    if layout.turned:
+        write_turned(state, dispatch, layout, e, window.flat, first, window.robot_stride, window.size)
+    else:
+        write_rows(state, layout, e, window.tables, window.flat, first, window.robot_stride, window.size)
     if layout.dispatched:
-        write_ways(state, dispatch, layout, e, window.others, window.flat, first + window.rware, window.robot_stride)
+        write_ways(state, dispatch, layout, e, window.others, window.flat, first + window.around, window.robot_stride)
 
 
 @compiled

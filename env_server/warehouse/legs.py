@@ -29,6 +29,7 @@ def retarget(s: State, d: Dispatch, e: int, n: int) -> None:
     look_around(s, d, e, n)
     s.closest[e, n] = FAR
     s.waited[e, n] = 0
+    s.age[e, n] = 0
 
 
 @compiled

@@ -59,6 +59,7 @@ def advance(s: State, d: Dispatch, f: Layout, e: int, before: I32, actions: U8, 
         cell, moved = cells[n], cells[n] != before[n]
         still[n] = 0 if moved else still[n] + 1
         if legs[n] != NO_LEG:
+            s.age[e, n] += 1
             if moved:
                 far = left[n]
                 look_around(s, d, e, n)

@@ -84,8 +84,8 @@ def copy_bytes(world: WorldConfig, floor: Floor, robots: int, observation: int) 
     """About what one copy takes in memory for its robots, with observations of that many bytes, and their floor."""
     from env_server.warehouse.observe import look_bytes
 
-    # eight int32, a uint16, five bytes and a counter; this observation and the one in which an episode ended
-    per_robot = 8 * 4 + 2 + 5 + 8 + 2 * observation
+    # nine int32, a uint16, five bytes and a counter; this observation and the one in which an episode ended
+    per_robot = 9 * 4 + 2 + 5 + 8 + 2 * observation
     window = look_bytes(floor.height, floor.width, world.sensor_range, world.dispatch != "off")
     return robots * per_robot + 2 * 4 * floor.cells + window + 36
 
@@ -94,8 +94,16 @@ def observation_shape(world: WorldConfig, floor: Floor) -> tuple[int, int]:
     """How many numbers a robot observes, and the bytes of each."""
     from env_server.warehouse.features import WAY_SIZE
 
-    features = 8 + 7 * (2 * world.sensor_range + 1) ** 2 + (0 if world.dispatch == "off" else WAY_SIZE)
+    features = window_size(world) + (0 if world.dispatch == "off" else WAY_SIZE)
     return features, 1 if max(floor.height, floor.width) <= 127 else 2
+
+
+def window_size(world: WorldConfig) -> int:
+    """How many of these numbers are of what a robot sees around itself; what dispatch shows follows."""
+    from env_server.warehouse.observe import rware_size
+    from env_server.warehouse.turned import TURNED_SIZE
+
+    return TURNED_SIZE if world.window == "turned" else rware_size(world.sensor_range)
 
 
 def _known(value: int | None) -> int:

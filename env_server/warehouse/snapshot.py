@@ -52,6 +52,7 @@ def _check(layout: Layout, requests: int, given: Mapping[str, Array]) -> None:
         "still": (0, UNBOUNDED),
         "closest": (0, UNBOUNDED),
         "waited": (0, UNBOUNDED),
+        "age": (0, UNBOUNDED),
         "left_at": (NOTHING, cells),
     }
     check_ranges(given, ranges)

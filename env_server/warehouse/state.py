@@ -41,6 +41,7 @@ class State(NamedTuple):
     still: I32  # (E, N) steps since the robot last moved
     closest: I32  # (E, N) fewest steps to the target that were left on this leg; FAR before its first step
     waited: I32  # (E, N) steps since then
+    age: I32  # (E, N) steps on this leg
     left_at: I32  # (E, N) cell a towed robot was taken from
     deliveries: npt.NDArray[np.int64]  # (E, N) since the world was made
     standing: I32  # (E, cells) shelf standing or carried there: RWARE's shelf layer
@@ -71,6 +72,7 @@ class Layout(NamedTuple):
     starts: I32  # cells an episode may start on
     reward: int  # INDIVIDUAL, GLOBAL, TWO_STAGE or DENSE
     dispatched: bool  # whether robots are handed orders
+    turned: bool  # whether robots see their surroundings turned with them, see turned.py
     max_steps: int
 
 

@@ -20,10 +20,11 @@ from env_server.warehouse.compiled import entry_point
 from env_server.warehouse.draw import draw
 from env_server.warehouse.features import make_others, way_bounds, way_size
 from env_server.warehouse.kernel import Window, derive_all, observe_all, restart, step
-from env_server.warehouse.observe import Rows, make_tables, rware_bounds, rware_size
-from env_server.warehouse.setup import build_floor, resolve
+from env_server.warehouse.observe import Rows, make_tables, rware_bounds
+from env_server.warehouse.setup import build_floor, resolve, window_size
 from env_server.warehouse.snapshot import read_state, write_state
 from env_server.warehouse.state import ACTIONS, NOTHING
+from env_server.warehouse.turned import turned_bounds
 from env_server.warehouse.view import floor_view, traffic_view
 from fleet.core.config.world import WorldConfig
 from fleet.core.seeds import stream
@@ -157,7 +158,7 @@ class Warehouse:
             rows.robot_stride,
             rows.copy_stride,
             self._spec.observation_size,
-            rware_size(self.config.sensor_range),
+            window_size(self.config),
             self._tables,
             cast(Rows, self._others),
         )
@@ -175,10 +176,11 @@ class Warehouse:
 def _spec(config: WorldConfig, height: int, width: int) -> WorldSpec:
     assert config.robots is not None
     dtype = np.dtype(np.int8 if max(height, width) <= np.iinfo(np.int8).max else np.int16)
-    bound = rware_bounds(height, width, config.sensor_range)
+    turned = config.window == "turned"
+    bound = turned_bounds() if turned else rware_bounds(height, width, config.sensor_range)
     if config.dispatch != "off":
         bound = np.concatenate([bound, way_bounds(height, width)])
-        assert bound.size == rware_size(config.sensor_range) + way_size(config.sensor_range)
+        assert bound.size == window_size(config) + way_size(config.sensor_range)
     return WorldSpec(
         robots=config.robots,
         worlds=config.worlds,

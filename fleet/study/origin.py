@@ -155,12 +155,12 @@ def _check_networks(file: Path, theirs: Config, ours: Config) -> None:
     arrays = load_arrays(file)[0]
     # a joint policy's inputs are not what one robot sees, but its checkpoint has the scaling of that
     seen = arrays["obs.mean"].shape[-1] if "obs.mean" in arrays else arrays["actor.0.weight"].shape[-2]
-    wanted = survey(ours.world).observation_size
+    wanted, world = survey(ours.world).observation_size, theirs.world
     if seen != wanted:
         raise BadInput(
-            f"{file}: it sees {seen} numbers (world.sensor_range = {theirs.world.sensor_range}, world.dispatch = "
-            f'"{theirs.world.dispatch}", world.kind = "{theirs.world.kind}"), the robots of this run see {wanted}; '
-            "allowed is only the same"
+            f"{file}: it sees {seen} numbers (world.sensor_range = {world.sensor_range}, world.window = "
+            f'"{world.window}", world.dispatch = "{world.dispatch}", world.kind = "{world.kind}"), the robots of this '
+            f"run see {wanted}; allowed is only the same"
         )
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from actors.view import FloorView
+from actors.ways import neighbours_of, wrong_way
 from env_server.warehouse.distance import (
     FAR,
     FREE,
@@ -32,10 +34,10 @@ def random_floor(seed: int) -> tuple[Mask, Mask]:
     return blocked, ~blocked & (generator.random(shape) < 0.6)
 
 
-def distances_on(blocked: Mask, highway: Mask, rows: int | None = None) -> Distances:
+def distances_on(blocked: Mask, highway: Mask, rows: int | None = None, against: int = 0) -> Distances:
     cells = blocked.size
     bound = 1 << 20 if rows is None else 2 * cells * rows
-    return make_distances(blocked, highway, targets=2 * cells, in_use=0, bound=bound)
+    return make_distances(blocked, highway, targets=2 * cells, in_use=0, bound=bound, against=against)
 
 
 def steps_between(blocked: Mask) -> nx.Graph:
@@ -45,11 +47,15 @@ def steps_between(blocked: Mask) -> nx.Graph:
     return nx.relabel_nodes(graph, {(r, c): r * width + c for r, c in graph})
 
 
-def slow_field(blocked: Mask, highway: Mask, family: int, target: int) -> list[int]:
+def slow_field(blocked: Mask, highway: Mask, family: int, target: int, against: int = 0) -> list[int]:
     """The definition. Loaded: along highways, then layer by layer into what lies beside the cells reached before."""
     graph = steps_between(blocked)
     roads = graph if family == FREE else graph.subgraph([c for c in graph if highway.flat[c] or c == target])
-    lengths = dict(nx.single_source_shortest_path_length(roads, target))
+    drives = roads.to_directed()
+    wrong = wrong_way(FloorView(blocked, highway), neighbours_of(blocked)) & (family == LOADED)
+    for cell, side in np.argwhere(wrong):
+        drives.edges[cell, neighbours_of(blocked)[cell, side]]["weight"] = 1 + against
+    lengths = dict(nx.single_source_dijkstra_path_length(drives.reverse(), target))
     layer = set(lengths)
     while layer:
         beside = {c for cell in layer for c in graph[cell]} - set(lengths)
@@ -65,6 +71,30 @@ def test_fields_equal_a_plain_search_on_random_floors(family: int) -> None:
         d = distances_on(blocked, highway)
         for target in np.flatnonzero(~blocked)[::5]:
             assert d.fields[field(d, family, int(target))].tolist() == slow_field(blocked, highway, family, int(target))
+
+
+def test_cells_against_a_lane_count_more_for_loaded_robots() -> None:
+    longer = 0
+    for seed in range(60):
+        blocked, highway = random_floor(seed)
+        d, plain = distances_on(blocked, highway, against=3), distances_on(blocked, highway)
+        for target in np.flatnonzero(~blocked)[::5].tolist():
+            way, short = d.fields[field(d, LOADED, target)], plain.fields[field(plain, LOADED, target)]
+            assert way.tolist() == slow_field(blocked, highway, LOADED, target, against=3)
+            longer += int((way > short).sum())
+            unloaded = d.fields[field(d, FREE, target)]
+            assert unloaded.tolist() == slow_field(blocked, highway, FREE, target)
+    assert longer > 0
+
+
+def test_the_way_against_a_lane_is_left_for_the_next_lane() -> None:
+    highway = np.ones((6, 7), np.bool_)
+    highway[1:-1, [1, 2, 4, 5]] = False  # lanes in columns 0, 3 and 6; the middle one leads the other way
+    ways = [distances_on(np.zeros((6, 7), np.bool_), highway, against=against) for against in (0, 9)]
+    down, up = ([int(d.fields[field(d, LOADED, to), at]) for d in ways] for at, to in ((3, 38), (38, 3)))
+    assert down[0] == up[0] == 5, "two-way: straight through the middle lane"
+    assert sorted([down[1], up[1]])[0] == 5, "with the lane as before"
+    assert sorted([down[1], up[1]])[1] == 5 + 2 * 3, "the other way by a lane beside it"
 
 
 def test_a_loaded_robots_way_goes_around_the_shelves_and_a_free_ones_under_them() -> None:

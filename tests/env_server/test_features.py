@@ -54,6 +54,16 @@ def test_at_the_target_the_flag_says_so() -> None:
     assert features(world, out)[:5] == [0, 0, 1, 1, 0]
 
 
+@pytest.mark.parametrize(("against", "left", "ways"), [(0, 5, [-1, 0, 1, -1]), (9, 5 + 2 * 3, [1, 0, -1, -1])])
+def test_a_loaded_robot_is_shown_the_lane_that_leads_its_way(against: int, left: int, ways: list[int]) -> None:
+    world, out = make(".......\n" + ".xx.xx.\n" * 4 + "...g...", against=against, reward="dense")
+    order = {"order": 0, "home": 8, "leg": DELIVER, "station": 0, "queue": [0], "carrying": 0}
+    put(world, cell=3, heading=RIGHT, shelf_cell=[3, *of(world, "shelf_cell")[1:]], **order)
+    seen = features(world, out)
+    assert (seen[4], seen[SIDES_AT::PER_SIDE]) == (left, ways), "the middle lane leads up, the one to the right down"
+    assert act(world, out, FORWARD) == pytest.approx([0.02 if against else -0.02]), "and paid by it"
+
+
 def test_neighbours_are_seen_with_load_intent_and_nearness() -> None:
     world, out = make("g........\n.x.x.x.x.", robots=2)
     put(

@@ -20,7 +20,7 @@ DispatchRule = Literal["off", "random", "nearest", "matching"]
 # Each kind of world but the warehouse has a table of its own, by the kind's name; these settings are the warehouse's.
 _OF_THE_WAREHOUSE = (
     *("map", "layout", "shelf_columns", "shelf_rows", "column_height", "stations"),
-    *("request_queue", "dispatch", "station"),
+    *("request_queue", "dispatch", "station", "window", "against"),
 )
 _TABLES: tuple[Kind, ...] = ("handoff", "game", "traffic", "pettingzoo")
 _REWARDS: Mapping[Kind, RewardKind | None] = {"handoff": "dense", "game": None, "traffic": None, "pettingzoo": None}
@@ -52,6 +52,11 @@ class WorldConfig(Table):
     )
     worlds: int = Field(16, ge=1, le=1024, description="Parallel copies of the world (E).")
     sensor_range: int = Field(1, ge=1, le=5, description="Cells a robot sees in each direction.")
+    window: Literal["rware", "turned"] = Field(
+        "rware",
+        description="What a robot sees around itself: as RWARE shows it; or turned with the robot, and with who "
+        "has been longer on its way (needs dispatch).",
+    )
     reward: RewardKind | None = Field(
         None,
         description="individual, global, two-stage (as RWARE) or dense (distance gained on the order's leg; needs "
@@ -73,6 +78,13 @@ class WorldConfig(Table):
     )
     station: Literal["random", "nearest"] = Field(
         "random", description="With dispatch: the station an order goes to, drawn at random or nearest to its shelf."
+    )
+    against: int = Field(
+        0,
+        ge=0,
+        le=20,
+        description="With dispatch: lanes are one-way by turns, and on the way shown (and paid for) to a loaded robot "
+        "each cell against its lane counts as so many more. 0: all lanes are two-way.",
     )
 
     handoff: HandoffConfig | None = Field(None, description='The handoff task\'s settings, with kind = "handoff".')
@@ -121,6 +133,10 @@ class WorldConfig(Table):
             raise ValueError("`stations` is for the free grid; a map or layout names its own goals")
         if self.reward == "dense" and self.dispatch == "off":
             raise ValueError('reward = "dense" pays for distance to an order, so it needs `dispatch`')
+        if self.window == "turned" and self.dispatch == "off":
+            raise ValueError('window = "turned" shows who is longer on its way to an order, so it needs `dispatch`')
+        if self.window == "turned" and self.sensor_range != 1:
+            raise ValueError(f'sensor_range = {self.sensor_range} with window = "turned"; allowed is only 1')
         return self
 
     @property
