@@ -85,7 +85,7 @@ def prove(out: Path) -> str:
 
 def table(rows: Sequence[Row], fulls: Sequence[Evidence], verdicts: Sequence[Verdict | None]) -> list[str]:
     lines = [
-        "| task | trained in full, joint control gains | opposition | truth | probed, best joint ahead | forgone | "
+        "| task | trained in full, joint control gains | opposition | truth | probed, best joint ahead | learned, in deviations | "
         "opposition | probes' share of a training | verdict |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
@@ -93,7 +93,7 @@ def table(rows: Sequence[Row], fulls: Sequence[Evidence], verdicts: Sequence[Ver
         probe = row.probe
         lines.append(
             f"| {row.name} | {shares(full, TRUTH_SURE)} | {full.conflict:+.2f} | {row.truth} | "
-            f"{probe.found:+.0%} | {probe.forgone:.0%} | {probe.conflict:+.2f} | "
+            f"{probe.found:+.0%} | {probe.learned:.2g} | {probe.conflict:+.2f} | "
             f"{probe.agent_steps / probe.full:.0%} | {verdict or 'not sure'} |"
         )
     return lines

@@ -26,7 +26,7 @@ from fleet.study.diagnose.verdict import Row, Thresholds, calibrate, cut, judge
 from fleet.study.diagnose.words import reasons, signal
 from fleet.study.run import run
 
-THRESHOLDS = Thresholds(conflict=-0.5, ahead=0.1, forgone=0.1)
+THRESHOLDS = Thresholds(conflict=-0.5, ahead=0.1)
 
 
 def course(*paid, rounds=10, moved=0.25, **windows):
@@ -40,7 +40,7 @@ def course(*paid, rounds=10, moved=0.25, **windows):
 def evidence(alone=(1.0, 1.0, 1.0), together=(1.0, 1.0, 1.0), **changes):
     courses = [[course(value, value) for value in values] for values in (alone, together)]
     found = weigh(*courses, (0, 1), courses[0], robots=2, agent_steps=10, full=100)
-    return replace(found, **changes)
+    return replace(found, **{"learned": 2.0, **changes})
 
 
 def test_conflict_is_the_sure_part_of_the_smallest_correlation():
@@ -135,20 +135,23 @@ def test_label_and_verdict_follow_the_rule(found, truth):
         assert judge(found, THRESHOLDS) == truth
 
 
-def test_no_verdict_without_learning_or_where_something_better_was_given_up():
-    assert judge(evidence((0.0, 0.0), (0.0, 0.0)), THRESHOLDS) is None
-    assert judge(evidence(forgone=0.3), THRESHOLDS) is None
-    assert judge(evidence(together=(1.0, 1.0, 4.0), forgone=0.3), THRESHOLDS) == "centralize"  # one has found it
+def test_no_verdict_where_nothing_was_learned_but_that_robots_are_opposed():
+    assert judge(evidence(learned=0.05), THRESHOLDS) is None
+    assert judge(evidence(together=(1.0, 1.0, 4.0), learned=0.05), THRESHOLDS) is None
+    assert judge(evidence(learned=0.0, conflict=-1.0), THRESHOLDS) == "adversarial"
+    assert judge(evidence(together=(1.0, 1.0, 4.0)), THRESHOLDS) == "centralize"  # one has found it
 
 
-def test_what_was_found_is_the_best_seeds_and_what_was_forgone_the_best_stretch_before_learning():
+def test_what_was_found_is_the_best_seeds_and_what_was_learned_is_held_against_the_unrest_of_play():
     found = evidence((1.0, 2.0), (1.0, 3.0))
     assert found.found == pytest.approx(0.5)
     early, late = np.array([[0.0, 8.0], [0.0, 16.0]]), np.array([[4.0, 4.0, 0.0], [4.0, 0.0, 4.0]])
-    play = [course(1.0, 1.0, first=early, last=late), course(1.0, 1.0, first=late, last=early)]
-    assert [each.forgone for each in play] == [pytest.approx((12 - 4) / WINDOW), 0.0]
+    play = [course(1.0, 1.0, first=early, last=late), course(1.0, 1.0, first=late, last=late)]
+    unrest = [6 / WINDOW, np.std([4, 2, 2]) / WINDOW]
+    assert [each.unrest for each in play] == pytest.approx(unrest)
     told = weigh(play, play, (0, 1), play, robots=2, agent_steps=1, full=1)
-    assert told.forgone == pytest.approx(0.5 / told.scale)
+    assert told.learned == pytest.approx(told.scale / np.mean(unrest))
+    assert weigh(*[[course(1.0, 1.0)]] * 2, (0, 1), [course(1.0, 1.0)], robots=2, agent_steps=1, full=1).learned == 0.0
 
 
 def test_a_cut_puts_the_fewest_on_the_wrong_side_in_the_middle_of_the_widest_gap():
@@ -174,8 +177,8 @@ def rows():
     return [
         Row("a", "independent suffices", evidence()),
         Row("b", "independent suffices", evidence(together=(0.9, 0.9, 0.9))),
-        Row("c", "centralize", evidence(together=(2.0, 2.0, 2.0), forgone=0.3)),
-        Row("d", "centralize", evidence(together=(3.0, 3.0, 3.0), forgone=0.5)),
+        Row("c", "centralize", evidence(together=(2.0, 2.0, 2.0))),
+        Row("d", "centralize", evidence(together=(3.0, 3.0, 3.0))),
         Row("e", "adversarial", evidence(conflict=-1.0)),
         Row("f", "adversarial", evidence(conflict=-0.8)),
     ]
@@ -183,7 +186,7 @@ def rows():
 
 def test_thresholds_lie_between_the_tasks_and_no_task_helps_to_judge_itself():
     found = calibrate(rows())
-    assert found == Thresholds(pytest.approx(-0.4), pytest.approx(0.25), pytest.approx(0.15))
+    assert found == Thresholds(pytest.approx(-0.4), pytest.approx(0.25))
     assert leave_one_out(rows()) == [row.truth for row in rows()]
     alone = [*rows()[:5], Row("f", "adversarial", evidence(conflict=-0.3))]
     assert leave_one_out(alone)[5] == "independent suffices"  # by e alone the line is at -0.5

@@ -39,10 +39,9 @@ class Course:
         return np.asarray(self.paid[-2 * self._fifth : -self._fifth].mean(axis=0))
 
     @property
-    def forgone(self) -> float:
-        """How much better the team's best stretch was before learning than its best one after, per step; at least 0."""
-        before, after = (part.mean(axis=0).max(initial=-np.inf) for part in (self.first, self.last))
-        return max(0.0, float(before - after) / WINDOW) if before > -np.inf else 0.0
+    def unrest(self) -> float:
+        """How much the team's pay differs from stretch to stretch, per step: the larger standard deviation of the two."""
+        return max(float(part.mean(axis=0).std()) for part in (self.first, self.last)) / WINDOW
 
     @property
     def drift(self) -> float:

@@ -18,8 +18,8 @@ class Evidence:
 
     `random`: paid to robots that act at random; `independent`, `joint`: to the team by seed, in the last fifth of the
     training, mean over its robots. `gain`: how far joint control is ahead, and `found` the same of its best seed alone,
-    in shares of the most that was learned. `forgone`: how much better the independent team's best stretch of play was
-    before it learned than any since (`Course.forgone`), mean over seeds. `worst`: what joint control changes for the
+    in shares of the most that was learned. `learned`: what learning brought, in standard
+    deviations of the team's pay between stretches of play (`Course.unrest`). `worst`: what joint control changes for the
     robot to which it does least good, and `best`: to whom it does most. `climb`: what the last fifth of the independent
     training still brought over the fifth before, and `joint_climb` of the joint one. `conflict`: see conflict.py.
     `spread`: standard deviation between seeds of independent learners.
@@ -40,7 +40,7 @@ class Evidence:
     scale: float
     gain: float
     found: float
-    forgone: float
+    learned: float
     worst: float
     best: float
     climb: float
@@ -75,7 +75,7 @@ def weigh(
     unit = scale if scale > 0 else np.inf
     gain = float(joint.mean() - independent.mean())
     each = (ours.mean(axis=0) - theirs.mean(axis=0)) / unit
-    paid = _paid(play)
+    paid, unrest = _paid(play), float(np.mean([course.unrest for course in play]))
     return Evidence(
         team=len(robots),
         **spent,
@@ -85,7 +85,7 @@ def weigh(
         scale=scale,
         gain=gain / unit,
         found=_found(independent, joint, random),
-        forgone=float(np.mean([course.forgone for course in play])) / unit,
+        learned=scale / unrest if unrest > 0 else 0.0,
         worst=float(each.min()),
         best=float(each.max()),
         climb=_climb(alone, robots) / unit,

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from fleet.study.diagnose.evidence import Evidence
 from fleet.study.diagnose.truth import DECISIVE, Verdict
 
+LEARNED = 0.1
+"""Standard deviations. Where neither way of learning brought as much, there is nothing to hold against each other."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -26,13 +29,11 @@ class Thresholds:
     """Robots whose conflict is at most `conflict` are opposed.
 
     Joint control is ahead where what it found is above `ahead`. One seed is enough: what one joint policy has learned
-    can be had, and the others only had no luck. That it isn't ahead only says something where independent learners
-    have nothing behind them that was better: `forgone` at most that.
+    can be had, and the others only had no luck.
     """
 
     conflict: float
     ahead: float
-    forgone: float
 
 
 def calibrate(rows: Sequence[Row]) -> Thresholds:
@@ -46,7 +47,6 @@ def calibrate(rows: Sequence[Row]) -> Thresholds:
     return Thresholds(
         conflict=cut(values(lambda e: e.conflict, "adversarial"), values(lambda e: e.conflict, alone, together)),
         ahead=cut(values(lambda e: e.found, alone), values(lambda e: e.found, together)),
-        forgone=cut(values(lambda e: e.forgone, alone), values(lambda e: e.forgone, together)),
     )
 
 
@@ -58,11 +58,9 @@ def judge(evidence: Evidence, thresholds: Thresholds) -> Verdict | None:
     ahead = evidence.found > thresholds.ahead
     if evidence.conflict <= thresholds.conflict:
         return "centralize" if ahead and evidence.worst > -DECISIVE else "adversarial"
-    if evidence.scale <= 0:
+    if evidence.learned < LEARNED:
         return None
-    if ahead:
-        return "centralize"
-    return "independent suffices" if evidence.forgone <= thresholds.forgone else None
+    return "centralize" if ahead else "independent suffices"
 
 
 def cut(below: Sequence[float], above: Sequence[float]) -> float:

@@ -2,7 +2,7 @@
 
 from fleet.study.diagnose.evidence import Evidence
 from fleet.study.diagnose.truth import Verdict
-from fleet.study.diagnose.verdict import Thresholds
+from fleet.study.diagnose.verdict import LEARNED, Thresholds
 
 SURE = 0.7
 """Confidence of the interval that is told: of few seeds a wide one."""
@@ -18,8 +18,8 @@ def reasons(found: Evidence, thresholds: Thresholds) -> tuple[str, ...]:
         f"{found.random:.4g} at random",
         f"the best joint policy is ahead by {found.found:+.0%} of what was learned (ahead: above "
         f"{thresholds.ahead:+.0%}); joint control on average by {found.gain:+.0%} ({low:+.0%} to {high:+.0%})",
-        f"the team's best stretch of play before learning was better than any since by {found.forgone:.0%} (given up: "
-        f"above {thresholds.forgone:.0%})",
+        f"learning brought {found.learned:.2g} standard deviations of what stretches of play differ by (nothing: below "
+        f"{LEARNED})",
         f"in the last fifth independent learners still gained {found.climb:+.0%}, joint ones {found.joint_climb:+.0%}",
         f"strongest opposition between two robots' rewards: correlation {found.conflict:+.2f} (opponents: at most "
         f"{thresholds.conflict:+.2f})",
