@@ -85,7 +85,7 @@ def prove(out: Path) -> str:
 
 def table(rows: Sequence[Row], fulls: Sequence[Evidence], verdicts: Sequence[Verdict | None]) -> list[str]:
     lines = [
-        "| task | trained in full, joint control gains | opposition | truth | probed, best joint ahead | learned, in deviations | "
+        "| task | trained in full, joint control gains | opposition | truth | probed, best joint ahead | learned | "
         "opposition | probes' share of a training | verdict |",
         "|---|---|---|---|---|---|---|---|---|",
     ]

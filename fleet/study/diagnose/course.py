@@ -40,7 +40,7 @@ class Course:
 
     @property
     def unrest(self) -> float:
-        """How much the team's pay differs from stretch to stretch, per step: the larger standard deviation of the two."""
+        """How much the team's pay differs between stretches, per step: the larger of the two standard deviations."""
         return max(float(part.mean(axis=0).std()) for part in (self.first, self.last)) / WINDOW
 
     @property
