@@ -19,8 +19,8 @@ class Evidence:
     `random`: paid to robots that act at random; `independent`, `joint`: to the team by seed, in the last fifth of the
     training, mean over its robots. `gain`: how far joint control is ahead, and `found` the same of its best seed alone,
     in shares of the most that was learned. `learned`: what learning brought, in standard deviations of the team's pay
-    between stretches of play (`Course.unrest`). `worst`: what joint control changes for the robot to which it does least
-    good, and `best`: to whom it does most. `climb`: what the last fifth of the independent training still brought over
+    between stretches of play (`Course.unrest`). `worst`, `best`: what joint control changes for the robot to which it
+    does least good, and most. `climb`: what the last fifth of the independent training still brought over
     the fifth before, and `joint_climb` of the joint one. `conflict`: see conflict.py. `spread`: standard deviation
     between seeds of independent learners.
 
