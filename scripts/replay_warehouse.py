@@ -1,0 +1,172 @@
+"""How long may a memory be where others learn too: independent PPO beside deep Q-learners of several memories.
+
+    python scripts/replay_warehouse.py --seeds 3 --budget 2.75e5 --out DIR
+
+Three robots on the floor of `smoke`. Each memory is a task of its own, in DIR/MEMORY.toml, and all of them are one
+comparison in DIR, which goes on where it stopped; DIR/memories.png and DIR/memories.md are drawn from what is done.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from numpy.lib.stride_tricks import sliding_window_view
+
+from fleet.commands.compared import with_interval
+from fleet.commands.screen import MISSING, number, show_cell
+from fleet.core.errors import FleetError
+from fleet.core.jsonl import read_jsonl
+from fleet.core.rundir import RunDirectory
+from fleet.study.compare.budget import parse_budget
+from fleet.study.compare.cell import Cell, Terms
+from fleet.study.compare.compare import Asked, Done, compare
+from fleet.study.compare.curve import Lines, of_updates, stands_for
+from fleet.study.compare.interval import Spread, spread
+from fleet.study.compare.measure import DELIVERIES
+from fleet.study.compare.plot import draw_seeds
+from fleet.study.compare.schemes import find_scheme
+from fleet.study.compare.tasks import write_task
+
+FLOOR = (
+    "world.worlds=16",
+    "world.station=nearest",
+    "world.reward=dense",
+    "world.max_steps=200",
+    "network.hidden=[64, 64]",
+    "learner.rollout_steps=64",
+)
+ON_POLICY = ("learner.learning_rate=3e-3", "learner.epochs=4", "learner.minibatch=256")
+BY_VALUES = (
+    "learner.learning_rate=2e-3",
+    "replay.warmup=1000",
+    "replay.batch=128",
+    "replay.target_every=50",
+    "replay.explore_updates=30",
+    "checkpoint.learner_every=1000",  # a checkpoint holds the whole memory
+)
+# A rollout is 1,024 steps, and 16 or 32 rows more of what was seen at the end of it and of an episode.
+ROLLOUT_ROWS = 1_056
+MEMORIES = {
+    "1 rollout": (1, False),
+    "10 rollouts": (10, False),
+    "all": (None, False),
+    "all, fingerprint": (None, True),
+}
+OTHERS = {"independent": "independent PPO", "greedy": "greedy planner", "random": "random"}
+COLOURS = ("#4c78a8", "#72b7b2", "#54a24b", "#e45756", "#b279a2")
+WINDOW = 5  # rounds
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What one kind of learner came to: deliveries of the final policies, and each seed's metrics if it is trained."""
+
+    name: str
+    deliveries: Spread | None
+    runs: Sequence[Lines]
+
+    def mean(self, figure: str) -> Spread | None:
+        """A figure of the updates: its mean over rounds, over seeds. None if these learners don't have it."""
+        means = [float(np.average(of_updates(run, figure), weights=stands_for(run))) for run in self.runs]
+        return spread([mean for mean in means if np.isfinite(mean)])
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--config", default="smoke")
+    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--budget", default="2.75e5")
+    options.add_argument("--episodes", type=int, default=64)
+    options.add_argument("--out", type=Path, required=True)
+    given = options.parse_args()
+    terms = Terms(parse_budget(given.budget), given.episodes)
+    if terms.budget.agent_steps is None:
+        options.error("--budget: allowed are agent-steps, since these are to be equal")
+    given.out.mkdir(parents=True, exist_ok=True)
+    learners = study(given.config, given.seeds, terms, terms.budget.agent_steps, given.out)
+    plot([each for each in learners if each.runs], given.out / "memories.png")
+    text = table(learners, given.seeds, terms.budget.words)
+    (given.out / "memories.md").write_text(text)
+    print(text)
+
+
+def study(config: str, seeds: int, terms: Terms, everything: int, out: Path) -> list[Learned]:
+    """Train and evaluate what isn't done yet; the memories come last, each a task of its own.
+
+    `everything` agent-steps are three for each step that is remembered, so a memory of as many forgets nothing.
+    """
+    plain = str(write_task(config, (*FLOOR, *ON_POLICY), out / "on-policy.toml"))
+    tasks = {}
+    for name, (rollouts, fingerprint) in MEMORIES.items():
+        capacity = everything if rollouts is None else rollouts * ROLLOUT_ROWS
+        own = (f"replay.capacity={capacity}", f"replay.fingerprint={str(fingerprint).lower()}")
+        path = out / f"memory-{name.replace(' ', '-').replace(',', '')}.toml"
+        tasks[str(write_task(config, (*FLOOR, *BY_VALUES, *own), path))] = name
+    beside = compare(Asked((plain,), tuple(OTHERS), seeds, terms), out, show_cell)
+    remembering = compare(Asked(tuple(tasks), ("iql",), seeds, terms), out, show_cell)
+    others = [learned(beside, plain, scheme, name, out) for scheme, name in OTHERS.items()]
+    return [*others, *(learned(remembering, task, "iql", f"IQL, {name}", out) for task, name in tasks.items())]
+
+
+def learned(done: Done, task: str, scheme: str, name: str, out: Path) -> Learned:
+    """Raises FleetError if a seed has failed; asked again, the study tries it again."""
+    deliveries, runs = [], []
+    for (_, of, by, seed), found in done.items():
+        if (of, by) != (task, scheme):
+            continue
+        place = out / "runs" / Cell(task, scheme, seed).name
+        if found["status"] == "failed":
+            raise FleetError(f"{place.name}: {found['error']}")
+        deliveries.append(float(found["evaluation"][DELIVERIES]))
+        if find_scheme(scheme).trained:
+            runs.append(read_jsonl(RunDirectory.open(place).metrics))
+    return Learned(name, spread(deliveries), runs)
+
+
+def plot(trained: Sequence[Learned], out: Path) -> None:
+    """Left: deliveries while training. Right: the ghost gap of those who remember more than one rollout."""
+    figure = Figure(figsize=(11, 4.2), dpi=110, layout="constrained")
+    deliveries, gaps = figure.subplots(1, 2)
+    for one, colour in zip(trained, COLOURS, strict=True):
+        at = windowed([[line["agent_steps"] / 1e6 for line in run] for run in one.runs])[0]
+        delivered = windowed([[line["deliveries_per_1000"] for line in run] for run in one.runs])
+        draw_seeds(deliveries, at, delivered, colour, one.name)
+        gap = windowed([of_updates(run, "ghost_gap") for run in one.runs])
+        if np.nan_to_num(gap).any():
+            draw_seeds(gaps, at, gap, colour, one.name)
+    deliveries.set(ylabel="deliveries per robot per 1,000 steps", ylim=(0, None))
+    gaps.axhline(0, color="#555555", lw=1)
+    gaps.set(ylabel="ghost gap: TD error of the oldest third\nless that of the newest")
+    for axes in (deliveries, gaps):
+        axes.set_xlabel("million agent-steps")
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=8)
+    figure.savefig(out, metadata={"Software": None})
+
+
+def windowed(runs: Sequence[Sequence[float]]) -> F64:
+    """Means of each WINDOW rounds of each run, (S, R) to (S, R - WINDOW + 1)."""
+    found: F64 = sliding_window_view(np.array(runs, np.float64), WINDOW, axis=1).mean(-1)
+    return found
+
+
+def table(learners: Sequence[Learned], seeds: int, budget: str) -> str:
+    rows = ["| learner | deliveries | replay age, updates | ghost gap | RMS TD error |", "|---" * 5 + "|"]
+    for one in learners:
+        age, gap, loss = (one.mean(figure) for figure in ("replay_age", "ghost_gap", "td_loss"))
+        error = None if loss is None else np.sqrt(2 * loss.mean)  # of few is the loss not half the square: replay.huber
+        figures = age and number(age.mean), with_interval(gap, 4), number(error, 3)
+        cells = (one.name, with_interval(one.deliveries), *figures)
+        rows.append("| " + " | ".join(cell or MISSING for cell in cells) + " |")
+    said = "Deliveries per robot per 1,000 steps; means over all updates"
+    return "\n".join(rows) + f"\n\n{said}; mean (95% bootstrap) over {seeds} seeds, {budget}.\n"
+
+
+if __name__ == "__main__":
+    main()
