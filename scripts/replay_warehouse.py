@@ -7,7 +7,7 @@ comparison in DIR, which goes on where it stopped; DIR/memories.png and DIR/memo
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,14 @@ from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
 
 from fleet.commands.compared import with_interval
-from fleet.commands.screen import MISSING, number, show_cell
+from fleet.commands.screen import number, show_cell
 from fleet.core.errors import FleetError
 from fleet.core.jsonl import read_jsonl
 from fleet.core.rundir import RunDirectory
 from fleet.study.compare.budget import parse_budget
 from fleet.study.compare.cell import Cell, Terms
 from fleet.study.compare.compare import Asked, Done, compare
-from fleet.study.compare.curve import Lines, of_updates, stands_for
+from fleet.study.compare.curve import Lines, of_updates, over_rounds
 from fleet.study.compare.interval import Spread, spread
 from fleet.study.compare.measure import DELIVERIES
 from fleet.study.compare.plot import draw_seeds
@@ -70,10 +70,17 @@ class Learned:
     deliveries: Spread | None
     runs: Sequence[Lines]
 
-    def mean(self, figure: str) -> Spread | None:
-        """A figure of the updates: its mean over rounds, over seeds. None if these learners don't have it."""
-        means = [float(np.average(of_updates(run, figure), weights=stands_for(run))) for run in self.runs]
-        return spread([mean for mean in means if np.isfinite(mean)])
+    def over_rounds(self, figure: str) -> Spread | None:
+        """The mean of a round's figure over the rounds that have it, over seeds."""
+        return _spread(over_rounds(run, [float(line.get(figure, np.nan)) for line in run]) for run in self.runs)
+
+    def over_updates(self, figure: str) -> Spread | None:
+        """The same of a figure of the updates. None if these learners don't have it."""
+        return _spread(over_rounds(run, of_updates(run, figure)) for run in self.runs)
+
+
+def _spread(means: Iterable[float | None]) -> Spread | None:
+    return spread([mean for mean in means if mean is not None])
 
 
 def main() -> None:
@@ -157,15 +164,26 @@ def windowed(runs: Sequence[Sequence[float]]) -> F64:
 
 
 def table(learners: Sequence[Learned], seeds: int, budget: str) -> str:
-    rows = ["| learner | deliveries | replay age, updates | ghost gap | RMS TD error |", "|---" * 5 + "|"]
+    header = ("learner", "deliveries", "while training", "others' drift", "replay age", "ghost gap", "TD error")
+    rows = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for one in learners:
-        age, gap, loss = (one.mean(figure) for figure in ("replay_age", "ghost_gap", "td_loss"))
-        error = None if loss is None else np.sqrt(2 * loss.mean)  # of few is the loss not half the square: replay.huber
-        figures = age and number(age.mean), with_interval(gap, 4), number(error, 3)
-        cells = (one.name, with_interval(one.deliveries), *figures)
-        rows.append("| " + " | ".join(cell or MISSING for cell in cells) + " |")
-    said = "Deliveries per robot per 1,000 steps; means over all updates"
-    return "\n".join(rows) + f"\n\n{said}; mean (95% bootstrap) over {seeds} seeds, {budget}.\n"
+        age, loss = one.over_updates("replay_age"), one.over_updates("td_loss")
+        cells = (
+            one.name,
+            with_interval(one.deliveries),
+            with_interval(one.over_rounds("deliveries_per_1000")),
+            with_interval(one.over_rounds("drift_others_tv")),
+            number(None if age is None else age.mean),
+            with_interval(one.over_updates("ghost_gap"), 4),
+            number(None if loss is None else np.sqrt(2 * loss.mean), 3),  # half the square, but for few: replay.huber
+        )
+        rows.append("| " + " | ".join(cells) + " |")
+    said = (
+        "Deliveries per robot per 1,000 steps, of the final policies and on average while training; the drift of all "
+        "others together from round to round (total variation), the age in updates of what was drawn, the ghost gap "
+        "and the root mean square TD error are means over rounds."
+    )
+    return "\n".join(rows) + f"\n\n{said} Mean (95% bootstrap) over {seeds} seeds, {budget}.\n"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from fleet.commands.compared import with_interval
 from fleet.core.config.load import load_config
 from fleet.core.errors import BadInput
-from fleet.study.compare.curve import of_updates
+from fleet.study.compare.curve import of_updates, over_rounds
 from fleet.study.compare.interval import Spread
 from fleet.study.compare.tasks import write_task
 
@@ -46,6 +46,13 @@ def test_a_figure_of_updates_is_the_mean_over_learners_that_had_it() -> None:
     found = of_updates(lines, "age")
     assert found[:2] == [2.5, 3.0]
     assert all(map(math.isnan, found[2:]))
+
+
+def test_a_mean_over_rounds_counts_what_a_line_stands_for_and_leaves_unknown_ones_out() -> None:
+    lines = [{"round": 1}, {"round": 4}, {"round": 5}]  # rounds 2 and 3 were thinned out
+    assert over_rounds(lines, [9.0, 2.0, 1.0]) == pytest.approx((9 + 2 + 2 + 2 + 1) / 5)
+    assert over_rounds(lines, [math.nan, 2.0, 1.0]) == pytest.approx((2 + 2 + 2 + 1) / 4)
+    assert over_rounds(lines, [math.nan] * 3) is None
 
 
 def test_a_mean_is_said_with_its_interval_if_it_has_one() -> None:

@@ -36,6 +36,12 @@ def of_updates(lines: Lines, figure: str) -> list[float]:
     return [statistics.fmean(values) if values else math.nan for values in each]
 
 
+def over_rounds(lines: Lines, values: Sequence[float]) -> float | None:
+    """The mean over rounds of values by line, leaving out rounds of NaN; None if all are."""
+    known = [pair for pair in zip(values, stands_for(lines), strict=True) if not math.isnan(pair[0])]
+    return statistics.fmean(*zip(*known, strict=True)) if known else None
+
+
 def curve(lines: Lines, points: int = POINTS) -> dict[str, list[float]]:
     """`agent_steps` and `wall_s` so far, and the means of `deliveries`, `reward` and `return` since the point before.
 
