@@ -24,7 +24,7 @@ from fleet.core.rundir import RunDirectory
 from fleet.study.compare.budget import parse_budget
 from fleet.study.compare.cell import Cell, Terms
 from fleet.study.compare.compare import Asked, Done, compare
-from fleet.study.compare.curve import Lines, of_updates, over_rounds
+from fleet.study.compare.curve import Lines, curve, of_updates, over_rounds, reached
 from fleet.study.compare.interval import Spread, spread
 from fleet.study.compare.measure import DELIVERIES
 from fleet.study.compare.plot import draw_seeds
@@ -58,7 +58,7 @@ MEMORIES = {
 }
 OTHERS = {"independent": "independent PPO", "greedy": "greedy planner", "random": "random"}
 COLOURS = ("#4c78a8", "#72b7b2", "#54a24b", "#e45756", "#b279a2")
-WINDOW = 5  # rounds
+WINDOW = 9  # rounds
 F64 = npt.NDArray[np.float64]
 
 
@@ -73,6 +73,10 @@ class Learned:
     def over_rounds(self, figure: str) -> Spread | None:
         """The mean of a round's figure over the rounds that have it, over seeds."""
         return _spread(over_rounds(run, [float(line.get(figure, np.nan)) for line in run]) for run in self.runs)
+
+    def last_tenth(self) -> Spread | None:
+        """Deliveries over the last tenth of the training."""
+        return _spread(reached(curve(run), "agent_steps", float(run[-1]["agent_steps"])) for run in self.runs)
 
     def over_updates(self, figure: str) -> Spread | None:
         """The same of a figure of the updates. None if these learners don't have it."""
@@ -137,7 +141,7 @@ def learned(done: Done, task: str, scheme: str, name: str, out: Path) -> Learned
 
 def plot(trained: Sequence[Learned], out: Path) -> None:
     """Left: deliveries while training. Right: the ghost gap of those who remember more than one rollout."""
-    figure = Figure(figsize=(11, 4.2), dpi=110, layout="constrained")
+    figure = Figure(figsize=(10.4, 4), dpi=80, layout="constrained")
     deliveries, gaps = figure.subplots(1, 2)
     for one, colour in zip(trained, COLOURS, strict=True):
         at = windowed([[line["agent_steps"] / 1e6 for line in run] for run in one.runs])[0]
@@ -164,7 +168,16 @@ def windowed(runs: Sequence[Sequence[float]]) -> F64:
 
 
 def table(learners: Sequence[Learned], seeds: int, budget: str) -> str:
-    header = ("learner", "deliveries", "while training", "others' drift", "replay age", "ghost gap", "TD error")
+    header = (
+        "learner",
+        "deliveries",
+        "while training",
+        "last tenth",
+        "others' drift",
+        "replay age",
+        "ghost gap",
+        "TD error",
+    )
     rows = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for one in learners:
         age, loss = one.over_updates("replay_age"), one.over_updates("td_loss")
@@ -172,6 +185,7 @@ def table(learners: Sequence[Learned], seeds: int, budget: str) -> str:
             one.name,
             with_interval(one.deliveries),
             with_interval(one.over_rounds("deliveries_per_1000")),
+            with_interval(one.last_tenth()),
             with_interval(one.over_rounds("drift_others_tv")),
             number(None if age is None else age.mean),
             with_interval(one.over_updates("ghost_gap"), 4),
@@ -179,9 +193,9 @@ def table(learners: Sequence[Learned], seeds: int, budget: str) -> str:
         )
         rows.append("| " + " | ".join(cells) + " |")
     said = (
-        "Deliveries per robot per 1,000 steps, of the final policies and on average while training; the drift of all "
-        "others together from round to round (total variation), the age in updates of what was drawn, the ghost gap "
-        "and the root mean square TD error are means over rounds."
+        "Deliveries per robot per 1,000 steps: of the final policies, over all of training, and over its last tenth. "
+        "The drift of all others together from round to round (total variation), the age in updates of what was drawn, "
+        "the ghost gap and the root mean square TD error are means over rounds."
     )
     return "\n".join(rows) + f"\n\n{said} Mean (95% bootstrap) over {seeds} seeds, {budget}.\n"
 
