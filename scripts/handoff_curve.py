@@ -7,20 +7,19 @@ it stopped; DIR/handoff.png and DIR/handoff.md are drawn from what is done.
 """
 
 import argparse
-import sys
-import tomllib
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from fleet.core.config.load import load_config
-from fleet.core.config.write import to_toml
+from fleet.commands.compared import with_interval
+from fleet.commands.screen import show_cell
 from fleet.study.compare.budget import parse_budget
 from fleet.study.compare.cell import Terms
 from fleet.study.compare.compare import Asked, Done, compare
 from fleet.study.compare.interval import Spread
 from fleet.study.compare.plot import COLOURS
 from fleet.study.compare.summary import summarize
+from fleet.study.compare.tasks import write_task
 
 
 def main() -> None:
@@ -36,28 +35,17 @@ def main() -> None:
     given = options.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     penalties = [float(word) for word in given.penalties.split(",")]
-    tasks = {str(write_task(given.config, penalty, given.out)): penalty for penalty in penalties}
+    tasks = {
+        str(write_task(given.config, [f"world.handoff.penalty={at!r}"], given.out / f"penalty-{at:g}.toml")): at
+        for at in penalties
+    }
     terms = Terms(parse_budget(given.budget), given.episodes, given.settings)
-    done = compare(Asked(tuple(tasks), tuple(given.schemes.split(",")), given.seeds, terms), given.out, show)
+    done = compare(Asked(tuple(tasks), tuple(given.schemes.split(",")), given.seeds, terms), given.out, show_cell)
     curves = curves_of(done, tasks)
     plot(curves, given.out / "handoff.png")
     text = table(curves, given.seeds, parse_budget(given.budget).words)
     (given.out / "handoff.md").write_text(text)
     print(text)
-
-
-def write_task(config: str, penalty: float, out: Path) -> Path:
-    """The config with that penalty, as a file; one that is there already and says the same is left alone."""
-    path = out / f"penalty-{penalty:g}.toml"
-    text = to_toml(load_config(config, [f"world.handoff.penalty={penalty!r}"]))
-    if not path.exists() or tomllib.loads(path.read_text()) != tomllib.loads(text):
-        path.write_text(text)
-    return path
-
-
-def show(at: int, total: int, name: str, what: str, share: float) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{at} of {total}: {name}, {what} {share:.0%}", end="", file=sys.stderr, flush=True)
 
 
 def curves_of(done: Done, tasks: dict[str, float]) -> dict[str, list[tuple[float, Spread]]]:
@@ -93,18 +81,12 @@ def table(curves: dict[str, list[tuple[float, Spread]]], seeds: int, budget: str
     penalties = sorted({penalty for points in curves.values() for penalty, _ in points})
     rows = ["| penalty | " + " | ".join(curves) + " |", "|---" * (len(curves) + 1) + "|"]
     for penalty in penalties:
-        cells = [cell(dict(points).get(penalty)) for points in curves.values()]
+        cells = [with_interval(dict(points).get(penalty)) for points in curves.values()]
         rows.append(f"| {penalty:g} | " + " | ".join(cells) + " |")
     return (
         "\n".join(rows)
         + f"\n\nDeliveries per robot per 1,000 steps, mean (95% bootstrap) over {seeds} seeds, {budget}.\n"
     )
-
-
-def cell(found: Spread | None) -> str:
-    if found is None:
-        return "-"
-    return f"{found.mean:.2f}" if found.low is None else f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
 if __name__ == "__main__":

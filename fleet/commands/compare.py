@@ -44,7 +44,7 @@ def compare(
 ) -> None:
     """Compare schemes on the same task, seeds, networks and budget; cells that are done are not run again."""
     from fleet.commands.compared import print_comparison
-    from fleet.commands.screen import print_json
+    from fleet.commands.screen import print_json, show_cell
     from fleet.core.config.load import load_plan
     from fleet.core.errors import FleetError
     from fleet.study.compare.budget import parse_budget
@@ -62,7 +62,7 @@ def compare(
         plan=None if faults is None else Plan(faults, load_plan(faults)),
         robots=_counts(robots),
     )
-    done = study(asked, out, _show)
+    done = study(asked, out, show_cell)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     pictures = _draw(done, asked, out)
@@ -89,18 +89,6 @@ def _counts(text: str) -> tuple[int, ...]:
     if not all(word.isdecimal() and 1 <= int(word) <= 1000 for word in words) or len(set(words)) < len(words):
         raise BadInput(f"--robots {text}: allowed are numbers from 1 to 1000 with commas between them, each once")
     return tuple(map(int, words))
-
-
-def _show(at: int, total: int, name: str, what: str, share: float) -> None:
-    """One line that is written over on a terminal; elsewhere a line as each cell begins."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{at} of {total}: {name}, {what} {share:.0%}", end="", file=sys.stderr, flush=True)
-    elif name not in _begun:
-        _begun.add(name)
-        print(f"{at} of {total}: {name}", file=sys.stderr, flush=True)
-
-
-_begun: set[str] = set()
 
 
 def _draw(done: "Done", asked: "Asked", out: Path) -> list[Path]:

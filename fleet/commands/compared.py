@@ -67,8 +67,8 @@ def _reached(scheme: "Summary", delivers: bool) -> tuple[str, ...]:
         _interval(found),
         number(None if found is None else found.interquartile),
         *((MISSING if share is None else f"{share:.0%}", _mean(scheme.returns)) if delivers else ()),
-        _with_interval(scheme.at_steps),
-        _with_interval(scheme.at_time),
+        with_interval(scheme.at_steps),
+        with_interval(scheme.at_time),
     )
 
 
@@ -115,7 +115,7 @@ def _print_faults(under: "Sequence[FaultSummary]") -> None:
     ]
     print_table(rows, header=("scheme", "fault", "speed kept", "recovery", "stood still", "lost", "updates"))
     print("\na tenth of the robots stalled from the first step: deliveries of policies trained without and under it\n")
-    pairs = [(each.scheme, _with_interval(each.without), _with_interval(each.under)) for each in under]
+    pairs = [(each.scheme, with_interval(each.without), with_interval(each.under)) for each in under]
     print_table(pairs, header=("scheme", "trained without", "trained under"))
     for scheme in under:
         for error in scheme.failed:
@@ -131,9 +131,9 @@ def _under(scheme: "FaultSummary") -> tuple[str, ...]:
         _seeds(scheme.seeds, len(scheme.failed)),
         _mean(scheme.speed_kept, 3),
         _interval(scheme.speed_kept, 3),
-        _with_interval(scheme.stood_still_s),
-        _with_interval(scheme.retention),
-        _with_interval(scheme.per_capita),
+        with_interval(scheme.stood_still_s),
+        with_interval(scheme.retention),
+        with_interval(scheme.per_capita),
         number(scheme.lost, 0),
         number(scheme.undone, 0),
     )
@@ -160,8 +160,9 @@ def _interval(found: "Spread | None", digits: int = 2) -> str:
     return f"{number(found.low, digits)} to {number(found.high, digits)}"
 
 
-def _with_interval(found: "Spread | None") -> str:
+def with_interval(found: "Spread | None", digits: int = 2) -> str:
+    """`4.10 (3.91 to 4.24)`: a mean and its 95% interval if it has one; `-` where nothing is known."""
     if found is None:
         return MISSING
-    interval = _interval(found)
-    return number(found.mean) if interval == MISSING else f"{number(found.mean)} ({interval})"
+    interval = _interval(found, digits)
+    return number(found.mean, digits) if interval == MISSING else f"{number(found.mean, digits)} ({interval})"

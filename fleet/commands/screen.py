@@ -46,6 +46,18 @@ def count_up(what: str) -> Callable[[int, int], None]:
     return show
 
 
+def show_cell(at: int, total: int, name: str, what: str, share: float) -> None:
+    """One line that is written over on a terminal; elsewhere a line as each cell begins."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{at} of {total}: {name}, {what} {share:.0%}", end="", file=sys.stderr, flush=True)
+    elif name not in _begun:
+        _begun.add(name)
+        print(f"{at} of {total}: {name}", file=sys.stderr, flush=True)
+
+
+_begun: set[str] = set()
+
+
 def make_folder(out: Path | None) -> None:
     """The folder for what is written, before an hour is spent on it. Raises BadInput."""
     from fleet.core.errors import BadInput

@@ -1,5 +1,6 @@
 """A training's course and speed, from the lines of its metrics.jsonl, and what it had reached at some point. Pure."""
 
+import math
 import statistics
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,18 @@ def stands_for(lines: Lines) -> list[int]:
 def seconds(lines: Lines) -> float:
     """Wall time of all rounds."""
     return sum(float(line["wall_s"]) * count for line, count in zip(lines, stands_for(lines), strict=True))
+
+
+def of_updates(lines: Lines, figure: str) -> list[float]:
+    """A figure of the updates, by line: the mean over the learners that had it, NaN where none did."""
+    each = [[float(known[figure]) for known in line["learners"].values() if figure in known] for line in lines]
+    return [statistics.fmean(values) if values else math.nan for values in each]
+
+
+def over_rounds(lines: Lines, values: Sequence[float]) -> float | None:
+    """The mean over rounds of values by line, leaving out rounds of NaN; None if all are."""
+    known = [pair for pair in zip(values, stands_for(lines), strict=True) if not math.isnan(pair[0])]
+    return statistics.fmean(*zip(*known, strict=True)) if known else None
 
 
 def curve(lines: Lines, points: int = POINTS) -> dict[str, list[float]]:

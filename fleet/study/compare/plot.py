@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -20,6 +21,7 @@ _FLAT = {"greedy": "--", "pibt": "-.", "random": ":"}
 _GREY = "#555555"
 _AXES = {"agent_steps": ("million agent-steps", 1e6), "wall_s": ("minutes of training", 60.0)}
 Found = Mapping[str, Any]
+F64 = npt.NDArray[np.float64]
 
 _SCALE: Mapping[str, Callable[[Found], float | None]] = {
     "agent-steps/s": lambda found: found["speed"]["overall_per_s"],
@@ -86,17 +88,21 @@ def _by_scheme(done: Done, task: str) -> dict[str, list[Found]]:
     return results
 
 
+def draw_seeds(axes: Axes, at: F64, seeds: F64, colour: str, label: str) -> None:
+    """The mean of `seeds` (S, P) over the points `at` (P,), and the 95% bootstrap interval if there are two or more."""
+    known = [each for each in map(spread, seeds.T) if each is not None]
+    axes.plot(at, [each.mean for each in known], color=colour, lw=1.5, label=label)
+    if len(seeds) > 1:
+        low, high = [each.low or 0.0 for each in known], [each.high or 0.0 for each in known]
+        axes.fill_between(at, low, high, color=colour, alpha=0.2, lw=0)
+
+
 def _draw_curve(axes: Axes, scheme: str, curves: Sequence[Found], axis: str, unit: float, measure: Measure) -> None:
     """All seeds on the points that the shortest of them has."""
     last = min(curve[axis][-1] for curve in curves)
     at = np.linspace(last / 100, last, 100)
-    spreads = [spread(column) for column in np.array([np.interp(at, c[axis], c[SERIES[measure]]) for c in curves]).T]
-    known = [each for each in spreads if each is not None]
-    colour = COLOURS[scheme]
-    axes.plot(at / unit, [each.mean for each in known], color=colour, lw=1.5, label=scheme)
-    if len(curves) > 1:
-        low, high = [each.low or 0.0 for each in known], [each.high or 0.0 for each in known]
-        axes.fill_between(at / unit, low, high, color=colour, alpha=0.2, lw=0)
+    seeds = np.array([np.interp(at, curve[axis], curve[SERIES[measure]]) for curve in curves])
+    draw_seeds(axes, at / unit, seeds, COLOURS[scheme], scheme)
 
 
 def _draw_flat(axes: Axes, scheme: str, results: Sequence[Found], measure: Measure) -> None:
