@@ -17,13 +17,13 @@ SEEDS ?= 20000
 setup: $(STAMP)
 
 # The lock pins the build backend too, so nothing that isn't pinned runs. An already installed torch 2.13.0 is kept.
-# Compiling the kernels here takes a minute, once; the first run would have to wait for it otherwise.
+# Compiling the kernels here takes a minute, once; the first run would have to wait for it otherwise. Two at a time.
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m env_server.warm
-	$(BIN)/python -m learners.warm
+	$(BIN)/python -m env_server.warm & worlds=$$!; \
+		$(BIN)/python -m learners.warm && $(BIN)/python -m fleet.study.games.warm && wait $$worlds
 	touch $@
 
 demo: setup

@@ -1,11 +1,15 @@
-"""Compiles the world's kernels and keeps them on disk, so that the first run needn't wait: `make setup` does it.
+"""Compiles the kernels of worlds and planners and keeps them on disk, so that no run need wait: `make setup` does it.
 
 python -m env_server.warm
 """
 
+from typing import get_args
+
 import numpy as np
 
+from actors.planner import PlannerName
 from actors.stacked import StackedPolicy
+from env_server.evaluate import evaluate_planner
 from env_server.worlds import make_world
 from fleet.core.config import NetworkConfig, WorldConfig
 
@@ -14,12 +18,18 @@ WIDE = LAYOUT + "." * 125  # too wide for int8 observations: the kernel is compi
 
 
 def warm() -> None:
-    """Step one small world of each kind that is compiled apart, with and without dispatch, under a fresh policy."""
+    """Step one small world of each kind that is compiled apart, with and without dispatch, under a fresh policy.
+
+    Then under each planner, beside the bound that none can pass.
+    """
     for layout in (LAYOUT, WIDE):
         for dispatch in ("off", "nearest"):
             _step({"layout": layout, "robots": 1, "dispatch": dispatch})
     for pairs in (1, 128):  # as narrow and as wide
         _step({"kind": "handoff", "handoff": {"pairs": pairs, "lane": 1}})
+    world = WorldConfig(layout=LAYOUT, robots=1, dispatch="nearest", max_steps=2)
+    for planner in get_args(PlannerName):
+        evaluate_planner(world, planner, 0, episodes=1, bounded=True)
 
 
 def _step(table: dict[str, object]) -> None:

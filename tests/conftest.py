@@ -1,6 +1,7 @@
 """What every test stands on: one thread per process, no child left behind, e2e tests marked as such."""
 
 import os
+import sys
 
 # Before numpy or torch is imported: they read it once.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -13,6 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+# Else each of the many processes that tests start compiles our sources anew, and pytest each time all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 ROOT = Path(__file__).resolve().parent.parent
 _GRACE_S = 1.0
 
@@ -24,6 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _children() -> dict[int, psutil.Process]:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # waits for nobody and reaps nobody
+    except ChildProcessError:
+        return {}  # most tests start no process: looking through all of the machine's, twice, took longer than they do
     return {child.pid: child for child in psutil.Process().children(recursive=True)}
 
 

@@ -56,21 +56,20 @@ class Checker:
 
     def _moves(self, before: np.ndarray, now: np.ndarray, shelves: np.ndarray) -> None:
         width = self.world.floor.width
-        on_floor = now[now != NOTHING]  # the others are towed
+        on_floor = now[now != NOTHING].tolist()  # the others are towed
         assert len(set(on_floor)) == len(on_floor), "two robots in one cell"
-        assert len(set(shelves)) == len(shelves), "two shelves in one cell"
+        assert len(set(shelves.tolist())) == len(shelves), "two shelves in one cell"
         steps = abs(now // width - before // width) + abs(now % width - before % width)
         assert steps.max() <= 1, "a robot jumped"
-        edges = {(int(a), int(b)) for a, b in zip(before, now, strict=True) if a != b}
+        edges = {(a, b) for a, b in zip(before.tolist(), now.tolist(), strict=True) if a != b}
         assert not {(b, a) for a, b in edges} & edges, "two robots swapped"
 
     def _orders(self, e: int, before: dict[str, np.ndarray], now: dict[str, np.ndarray]) -> None:
         lifts = self.world.floor.shelves.size > 0
-        for n, (old, new) in enumerate(zip(before["leg"][e], now["leg"][e], strict=True)):
+        same_order = before["order"][e] == now["order"][e]
+        for n in np.flatnonzero((before["leg"][e] != now["leg"][e]) | ~same_order):
+            old, new, same = before["leg"][e, n], now["leg"][e, n], same_order[n]
             order, cell = before["order"][e, n], now["cell"][e, n]
-            same = order == now["order"][e, n]
-            if old == new and same:
-                continue
             if old == NO_LEG:
                 assert new == FETCH
             elif old == FETCH:

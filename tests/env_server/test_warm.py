@@ -1,5 +1,6 @@
 import pytest
 
+from actors.compiled import compiled as planner
 from env_server.warm import warm
 from fleet.study.kernels import are_kept
 
@@ -8,3 +9,4 @@ from fleet.study.kernels import are_kept
 def test_it_runs_through_and_leaves_machine_code_behind() -> None:
     warm()
     assert are_kept()
+    assert planner.is_kept()
