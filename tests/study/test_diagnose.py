@@ -295,7 +295,7 @@ def test_in_a_large_fleet_a_pair_begins_anew_among_the_others():
 
 @pytest.mark.slow
 def test_what_would_be_sent_is_what_a_run_sends(tmp_path):
-    config = find_task("smoke", ["run.rounds=3"])
+    config = find_task("smoke", ["run.rounds=20"])
     told = sent(config, make_world(config.world))
     for place, each in (("alone", config), ("one", as_central(config))):
         finished = run(each, tmp_path / place)

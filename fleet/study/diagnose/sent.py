@@ -11,6 +11,7 @@ from fleet.core.wire import encode
 from fleet.study.compare.traffic import Traffic, traffic
 from fleet.study.diagnose.crews import Crews, hire
 from fleet.study.diagnose.schemes import as_central
+from learners.protocol import Learner
 
 _RUN = "0" * 32
 
@@ -38,10 +39,7 @@ def _of_a_round(config: Config, world: World) -> Traffic:
         Rollout(_RUN, life=0, learner=k, incarnation=0, seq=0, round=0, version=0, batch=taken.rollout(group))
         for k, group in enumerate(crew.groups)
     ]
-    policies = [
-        Policy(_RUN, 0, k, 0, version=1, rollouts=(0,), weights=learner.weights(), diagnostics={})
-        for k, learner in enumerate(crew.learners)
-    ]
+    policies = [_policy(k, crew.learners[k], rollout) for k, rollout in enumerate(rollouts)]
     figures = {
         "wire_agent_steps": taken.rewards.size,
         "wire_sent_rollout_bytes": _bytes(rollouts),
@@ -50,6 +48,11 @@ def _of_a_round(config: Config, world: World) -> Traffic:
     found = traffic(figures, crew.groups)
     assert found is not None
     return found
+
+
+def _policy(number: int, learner: Learner, rollout: Rollout) -> Policy:
+    figures = learner.update(rollout.batch)
+    return Policy(_RUN, 0, number, 0, learner.version, rollouts=(0,), weights=learner.weights(), diagnostics=figures)
 
 
 def _bytes(messages: Iterable[Message]) -> int:

@@ -11,7 +11,7 @@ SURE = 0.7
 def reasons(found: Evidence, thresholds: Thresholds) -> tuple[str, ...]:
     """What the verdict rests on, and the lines it was drawn by."""
     low, high = found.interval(SURE)
-    who = f"all {found.robots} robots" if found.team == found.robots else f"2 of {found.robots} robots"
+    who = f"{found.robots} robots" if found.team == found.robots else f"2 of {found.robots} robots"
     with_team = "-" if found.own_team is None else f"{found.own_team:+.2f}"
     said = [
         f"reward per step of {who}: {_mean(found.independent)} learning independently, {_mean(found.joint)} as one, "
