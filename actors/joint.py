@@ -1,7 +1,10 @@
 """One policy over the joint action: the robots choose one after the other, each knowing what the earlier ones chose.
 
-Robot i's network gets what all robots see and one-hot actions of robots 0 to i-1 (zeros for the others). A robot that
-sees nothing but zeros is offline, as the warehouse has it: nobody is told of its action, which nothing comes of.
+Robot i's network gets what all robots see and one-hot actions of robots 0 to i-1 (zeros for the others). Its last layer
+has a head of its own for each action of each of them besides, added to the common one where that action was chosen:
+with one head for all, what a robot is taught by the many times that the earlier ones held back unteaches it to answer
+the few times they dared. A robot that sees nothing but zeros is offline, as the warehouse has it: nobody is told of its
+action, which nothing comes of.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +23,12 @@ F32 = npt.NDArray[np.float32]
 Choose = Callable[[F32, int], Actions]
 
 
+def joint_sizes(config: NetworkConfig, robots: int, observation: int, actions: int) -> tuple[int, ...]:
+    """Numbers into each layer of one robot's network, and out of the last: logits of the common head and the others."""
+    heads = 1 + (robots - 1) * actions
+    return (robots * (observation + actions), *config.hidden, heads * actions)
+
+
 class JointPolicy:
     """N robots' joint policy, a network for each. Before it has weights, all act uniformly at random.
 
@@ -29,7 +38,7 @@ class JointPolicy:
     def __init__(self, spec: WorldSpec, network: NetworkConfig) -> None:
         self._robots, self._choices = spec.robots, spec.actions
         self._seen = spec.robots * spec.observation_size
-        sizes = (self._seen + spec.robots * spec.actions, *network.hidden, spec.actions)
+        sizes = joint_sizes(network, spec.robots, spec.observation_size, spec.actions)
         self._weights = [np.zeros((spec.robots, *pair), np.float32) for pair in pairwise(sizes)]
         self._biases = [np.zeros((spec.robots, size), np.float32) for size in sizes[1:]]
         self._activate = ACTIVATIONS[network.activation]
@@ -121,4 +130,7 @@ class JointPolicy:
                 x += bias[robot]
             else:
                 self._activate(x[None], bias[robot][None, None])
-        return x
+        heads = x.reshape(len(x), -1, self._choices)
+        told = inputs[:, self._seen : self._seen + heads.shape[1] - 1]
+        logits: F32 = heads[:, 0] + np.einsum("ek,eka->ea", told, heads[:, 1:])
+        return logits

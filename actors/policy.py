@@ -10,25 +10,12 @@ from actors.choice import Actions
 from fleet.core.spec import Array
 
 
-class Policy(Protocol):
-    """The policies of N robots. A robot whose weights were never loaded acts uniformly at random."""
-
-    @property
-    def names(self) -> frozenset[str]:
-        """What the arrays are called that a learner publishes for it (`Learner.weights`)."""
-        ...
+class Acting(Protocol):
+    """What chooses N robots' actions."""
 
     @property
     def loads(self) -> npt.NDArray[np.int64]:
         """How often each robot was given weights, (N,)."""
-        ...
-
-    def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
-        """Have `robots` act with these weights. Raises ActorError as `check`, with nothing changed."""
-        ...
-
-    def check(self, weights: Mapping[str, Array], robots: int) -> None:
-        """Raise ActorError unless `weights` are for these networks, of one or of each of `robots`."""
         ...
 
     def act(self, obs: Array, uniforms: npt.NDArray[np.floating]) -> tuple[Actions, npt.NDArray[np.float32]]:
@@ -47,4 +34,21 @@ class Policy(Protocol):
 
     def greedy(self, obs: Array) -> Actions:
         """The best actions as far as the policies know, uint8 (N, E), for obs (N, E, D)."""
+        ...
+
+
+class Policy(Acting, Protocol):
+    """The policies of N robots. A robot whose weights were never loaded acts uniformly at random."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the arrays are called that a learner publishes for it (`Learner.weights`)."""
+        ...
+
+    def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
+        """Have `robots` act with these weights. Raises ActorError as `check`, with nothing changed."""
+        ...
+
+    def check(self, weights: Mapping[str, Array], robots: int) -> None:
+        """Raise ActorError unless `weights` are for these networks, of one or of each of `robots`."""
         ...

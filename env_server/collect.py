@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.acting import uniforms
-from actors.policy import Policy
+from actors.policy import Acting
 from env_server.afflictions import Afflictions, Troubles
 from env_server.movement import Movement
 from env_server.protocol import Body, World
@@ -71,7 +71,7 @@ class Collector:
     robot saw and what its policy chose, not what was there and what came of it.
     """
 
-    def __init__(self, world: World, policy: Policy, seed: int, steps: int) -> None:
+    def __init__(self, world: World, policy: Acting, seed: int, steps: int) -> None:
         self.world = world
         self.policy = policy
         self._seed = seed

@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 
 from actors.choice import Actions
 from actors.planner import make_planner
-from actors.policy import Policy
+from actors.policy import Acting
 from env_server.bound import Bound
 from env_server.protocol import Body, World
 from env_server.worlds import make_world
@@ -56,7 +56,7 @@ def half_width(samples: npt.NDArray[np.float64]) -> float:
 
 def evaluate(
     world: WorldConfig,
-    policy: Policy,
+    policy: Acting,
     seed: int,
     *,
     episodes: int,

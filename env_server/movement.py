@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.choice import Actions
-from actors.policy import Policy
+from actors.policy import Acting
 from fleet.core.drift import F64, kl, others_kl, others_variation, total_variation
 from fleet.core.spec import Array
 
@@ -30,7 +30,7 @@ class _Sample:
 class Movement:
     """Compares the policies that act with those that acted in the round before, on what was observed in that round."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Acting) -> None:
         self._policy = policy
         self._sample: _Sample | None = None
 

@@ -45,13 +45,16 @@ def flushing() -> Iterator[None]:
 _BLOCK = 512  # joint states valued at once
 
 
-def build_central(config: Config, spec: WorldSpec, actor_inputs: int, outputs: int, *, shared: bool) -> "Central":
+def build_central(
+    config: Config, spec: WorldSpec, actor_sizes: Sequence[int], outputs: int, *, shared: bool
+) -> "Central":
     """Fresh ones, the actors with the weights that independent learners of the same run would begin with.
 
-    `outputs`: the critic's. With `shared` there is one set of actor weights.
+    `actor_sizes`: numbers into each layer of an actor, and out of its last. `outputs`: the critic's. With `shared`
+    there is one set of actor weights.
     """
     network, seed = config.network, config.run.seed
-    actor = Perceptron("actor", (actor_inputs, *network.hidden, spec.actions), network.activation)
+    actor = Perceptron("actor", actor_sizes, network.activation)
     state = spec.robots * spec.observation_size
     critic = Perceptron("critic", (state, *(network.critic_hidden or network.hidden), outputs), network.activation)
     sets = range(1 if shared else spec.robots)

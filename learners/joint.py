@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
+from actors.joint import joint_sizes
 from fleet.core import seeds
 from fleet.core.config import Config
 from fleet.core.spec import Array, RolloutBatch, WorldSpec
@@ -48,8 +49,8 @@ class Joint:
         self.version = 0
         self._spec, self._seed = spec, config.run.seed
         self._horizon = config.learner.lr_horizon or config.run.rounds
-        inputs = spec.robots * (spec.observation_size + spec.actions)
-        self.parts = build_central(config, spec, inputs, 1, shared=False)
+        sizes = joint_sizes(config.network, spec.robots, spec.observation_size, spec.actions)
+        self.parts = build_central(config, spec, sizes, 1, shared=False)
 
     def update(self, rollout: RolloutBatch, tick: Tick | None = None) -> dict[str, float]:
         """`epochs` passes over one rollout. See `Learner.update`; the entropy is the mean over robots."""
@@ -138,7 +139,11 @@ class Joint:
         inputs[:, :, :state_size] = scaled.flatten(1)
         for place, robot in enumerate(states.present):
             inputs[place, :, state_size : state_size + robot * choices] = chosen[:, :robot].flatten(1)
-        return F.log_softmax(self.parts.actor(actors, inputs).mT, -2)
+        outputs = self.parts.actor(actors, inputs)
+        heads = outputs.view(*outputs.shape[:-1], -1, choices)
+        told = inputs[..., state_size : state_size + heads.shape[-2] - 1]
+        logits = heads[..., 0, :] + (told.unsqueeze(-2) @ heads[..., 1:, :]).squeeze(-2)
+        return F.log_softmax(logits.mT, -2)
 
     def loss(
         self, leaves: tuple[Tensor, Tensor], states: JointStates, rows: Rows, batch: Samples

@@ -50,7 +50,8 @@ class Mappo:
         self._is_team = config.learner.advantage == "team"
         outputs = 1 if self._is_team else spec.robots
         shared = config.learner.actors == "shared"
-        self.parts = build_central(config, spec, spec.observation_size, outputs, shared=shared)
+        sizes = (spec.observation_size, *config.network.hidden, spec.actions)
+        self.parts = build_central(config, spec, sizes, outputs, shared=shared)
 
     def update(self, rollout: RolloutBatch, tick: Tick | None = None) -> dict[str, float]:
         """`epochs` passes over one rollout. See `Learner.update`; the figures are means over steps and robots.

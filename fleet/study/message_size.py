@@ -3,6 +3,7 @@
 from itertools import pairwise
 from math import ceil
 
+from actors.joint import joint_sizes
 from fleet.core.config import Config
 from fleet.core.data_channel import MAX_POLICY
 from fleet.core.errors import BadInput
@@ -47,11 +48,13 @@ def policies(config: Config, robots: int) -> int:
 
 def policy_bytes(config: Config, observation: int, actions: int) -> int:
     """The arrays of one policy: the actor, and how it scales what it sees."""
-    sizes = (actor_inputs(config, observation, actions), *config.network.hidden, actions)
+    sizes = actor_sizes(config, observation, actions)
     return 4 * (2 * observation + sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes)))
 
 
-def actor_inputs(config: Config, observation: int, actions: int) -> int:
-    """Numbers that an actor gets: what its robot sees, or of a joint policy what all see and one-hot actions."""
-    assert config.world.robots is not None
-    return config.world.robots * (observation + actions) if config.learner.algorithm == "joint" else observation
+def actor_sizes(config: Config, observation: int, actions: int) -> tuple[int, ...]:
+    """Numbers into each layer of an actor, and out of the last: of one robot's, or of one robot's in a joint policy."""
+    if config.learner.algorithm == "joint":
+        assert config.world.robots is not None
+        return joint_sizes(config.network, config.world.robots, observation, actions)
+    return (observation, *config.network.hidden, actions)

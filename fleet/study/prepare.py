@@ -13,7 +13,7 @@ from fleet.core.endpoints import check_wire
 from fleet.core.errors import BadInput
 from fleet.core.faults.resolve import resolve as resolve_plan
 from fleet.study.memory import Figures, require_memory
-from fleet.study.message_size import actor_inputs, policies, require_messages
+from fleet.study.message_size import actor_sizes, policies, require_messages
 
 
 def prepare(config: Config) -> Config:
@@ -74,7 +74,7 @@ def _learning(config: Config, known: Survey) -> dict[str, int]:
         memory = {"remembered": config.replay.capacity, "batch": config.replay.batch, "mixer": mixer}
         return {"parameters": _parameters(known, config.network), **memory}
     if config.central:
-        sample = robots * actor_inputs(config, seen, known.actions)
+        sample = robots * actor_sizes(config, seen, known.actions)[0]
         return {"parameters": _central_parameters(known, config), "central": sample}
     return {"parameters": _parameters(known, config.network)}
 
@@ -90,7 +90,7 @@ def _central_parameters(known: Survey, config: Config) -> int:
     """Those of all actors and of a joint critic with an output for each robot."""
     robots, network = config.world.robots, config.network
     assert robots is not None
-    actor = (actor_inputs(config, known.observation_size, known.actions), *network.hidden, known.actions)
+    actor = actor_sizes(config, known.observation_size, known.actions)
     critic = (robots * known.observation_size, *(network.critic_hidden or network.hidden), robots)
     return policies(config, robots) * _weights(actor) + _weights(critic)
 

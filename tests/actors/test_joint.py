@@ -9,6 +9,7 @@ from fleet.core.config import NetworkConfig
 from fleet.core.spec import WorldSpec
 
 ROBOTS, COPIES, SEEN, CHOICES = 3, 7, 90, 5  # more inputs than a uint8 counts, as actions are
+HEADS = 1 + (ROBOTS - 1) * CHOICES
 SPEC = WorldSpec(ROBOTS, COPIES, SEEN, np.dtype(np.int8), CHOICES, np.ones(SEEN, np.float32))
 NETWORK = NetworkConfig.model_validate({"hidden": [6]})
 
@@ -20,8 +21,8 @@ def made_up(seed=0):
         "obs.scale": (SEEN,),
         "actor.0.weight": (ROBOTS * (SEEN + CHOICES), 6),
         "actor.0.bias": (6,),
-        "actor.1.weight": (6, CHOICES),
-        "actor.1.bias": (CHOICES,),
+        "actor.1.weight": (6, HEADS * CHOICES),
+        "actor.1.bias": (HEADS * CHOICES,),
     }
     return {name: rng.normal(scale=0.1, size=(ROBOTS, *shape)).astype(np.float32) for name, shape in shapes.items()}
 
@@ -39,7 +40,12 @@ def slow_log_policy(weights, obs, earlier):
         told[other, action] = obs[other].any()
     x = np.concatenate([state, told.ravel()])
     h = np.tanh(x @ weights["actor.0.weight"][robot] + weights["actor.0.bias"][robot])
-    logits = h @ weights["actor.1.weight"][robot] + weights["actor.1.bias"][robot]
+    heads = h @ weights["actor.1.weight"][robot] + weights["actor.1.bias"][robot]
+    logits = heads[:CHOICES].copy()
+    for other, action in enumerate(earlier):
+        if told[other, action]:
+            head = 1 + other * CHOICES + action
+            logits += heads[head * CHOICES : (head + 1) * CHOICES]
     return logits - np.log(np.exp(logits).sum())
 
 
@@ -67,7 +73,7 @@ def test_without_weights_it_acts_at_random_and_in_any_number_of_copies():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"actor.1.bias": np.zeros((ROBOTS, 2), np.float32)}, r"actor.1.bias has shape \(3, 2\); wanted \(3, 5\)"),
+        ({"actor.1.bias": np.zeros((ROBOTS, 2), np.float32)}, r"actor.1.bias has shape \(3, 2\); wanted \(3, 55\)"),
         ({"obs.mean": np.zeros(SEEN, np.float32)}, r"obs.mean has shape \(90,\); wanted \(3, 90\)"),
         ({"obs.scale": np.full((ROBOTS, SEEN), np.nan, np.float32)}, "obs.scale is not finite"),
         ({"actor.9.bias": np.zeros(1, np.float32)}, "weights are named"),

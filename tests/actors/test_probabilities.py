@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from actors.build import make_policy
-from fleet.core.config import Config
+from actors.joint import joint_sizes
+from fleet.core.config import Config, NetworkConfig
 from fleet.core.spec import WorldSpec
 
 ROBOTS, FEATURES, ACTIONS, COPIES, STATES = 3, 4, 5, 9, 2
+ALONE = (FEATURES, 6, ACTIONS)
 SPEC = WorldSpec(ROBOTS, COPIES, FEATURES, np.dtype(np.int8), ACTIONS, np.ones(FEATURES, np.float32))
 WORLD = {"world": {"layout": "x.x.g\n.....", "robots": ROBOTS, "request_queue": 1}, "network": {"hidden": (6,)}}
 CONFIGS = {
@@ -23,9 +25,9 @@ CONFIGS = {
 def loaded(name):
     policy = make_policy(SPEC, Config.model_validate(WORLD | CONFIGS[name]))
     rng = np.random.default_rng(0)
-    inputs = ROBOTS * (FEATURES + ACTIONS) if name == "joint" else FEATURES
-    shapes = {"obs.mean": (FEATURES,), "actor.0.weight": (inputs, 6), "actor.0.bias": (6,)}
-    shapes |= {"actor.1.weight": (6, ACTIONS), "actor.1.bias": (ACTIONS,)}
+    sizes = joint_sizes(NetworkConfig(hidden=(6,)), ROBOTS, FEATURES, ACTIONS) if name == "joint" else ALONE
+    shapes = {"obs.mean": (FEATURES,), "actor.0.weight": sizes[:2], "actor.0.bias": (6,)}
+    shapes |= {"actor.1.weight": sizes[1:], "actor.1.bias": sizes[2:]}
     drawn = {key: rng.normal(size=(ROBOTS, *shape)).astype(np.float32) for key, shape in shapes.items()}
     drawn["obs.scale"] = np.ones((ROBOTS, FEATURES), np.float32)
     if name == "iql":

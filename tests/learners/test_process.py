@@ -273,7 +273,7 @@ def test_a_planned_exit_ends_the_process_with_status_0_and_is_announced(
     fleet.deal(1, make_rollout())
     event = fleet.event()
     assert (event.name, event.details["kind"], event.details["round"]) == ("struck", "exit", 1)
-    fleet.thread.join(10)
+    fleet.thread.join(60)
     assert fleet.status == 0
     assert fleet.server.receive(0.1) == []
 

@@ -1,0 +1,151 @@
+"""The probes: short trainings of independent and of jointly controlled robots, the same seeds and agent-steps for both.
+
+With at most MOST_JOINT robots the two trainings are of all of them. A larger fleet first trains independently; then two
+of its robots begin anew among the others, who are frozen, once each for itself and once as one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from env_server.protocol import World
+from env_server.worlds import make_world
+from fleet.core.config import Config
+from fleet.core.config.root import MOST_JOINT
+from fleet.core.errors import BadInput
+from fleet.study.compare.budget import round_steps
+from fleet.study.diagnose.course import Course, follow
+from fleet.study.diagnose.crews import Crew, hire
+from fleet.study.diagnose.evidence import Evidence, weigh
+from fleet.study.diagnose.schemes import as_joint, robots
+
+SHARE, SMALL = 0.05, 800_000
+"""What probes take if nothing else is said: that share of a full training's agent-steps, or so many if it is more."""
+ROUNDS = 24
+"""Rounds that each training is given if it can be had by making rounds smaller."""
+_FEWEST = 10
+_COPIES, _STEPS, _MINIBATCH = 4, 32, 32  # rounds, and the minibatches of one, aren't made smaller than that
+
+OnProgress = Callable[[str, float], object]
+"""Told what is being trained, and how much of all is done."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Seeds, and the rounds of each training of `config`: of the fleet, and of a pair in it if it is a large one."""
+
+    config: Config
+    seeds: int
+    rounds: int
+    full: int
+
+    @property
+    def agent_steps(self) -> int:
+        """What the probes take in all."""
+        return self.seeds * trainings_of(self.config) * self.rounds * round_steps(self.config)
+
+
+def plan_short(config: Config, fraction: float | None, seeds: int) -> Plan:
+    """Probes that take `fraction` of a full training's agent-steps. No training is longer than a full one.
+
+    Unset: SHARE of it; more for a small task, and for one whose rounds are large, so that there are rounds enough.
+    Raises BadInput for a fraction too small to say anything.
+    """
+    full = config.run.rounds * round_steps(config)
+    trainings = seeds * trainings_of(config)
+    if fraction is not None and not 0 < fraction <= 1:
+        raise BadInput(f"--budget {fraction}; allowed are shares of a full training above 0, up to 1")
+    each = (max(SHARE * full, SMALL) if fraction is None else fraction * full) / trainings
+    short = _shrunk(config, each / ROUNDS)
+    rounds = int(min(each, full) // round_steps(short))
+    if fraction is None:
+        rounds = max(rounds, min(_FEWEST, config.run.rounds))
+    if rounds < min(_FEWEST, config.run.rounds):
+        least = _FEWEST * round_steps(short) * trainings / full
+        raise BadInput(
+            f"--budget {fraction} gives each of {trainings} trainings {rounds} rounds, too few to say anything; "
+            f"allowed is {least:.2g} or more"
+        )
+    return Plan(short, seeds, rounds, full)
+
+
+def trainings_of(config: Config) -> int:
+    """For each seed."""
+    return 2 if robots(config) <= MOST_JOINT else 3
+
+
+def plan_full(config: Config, seeds: int) -> Plan:
+    """Full trainings, which the truth is found by."""
+    return Plan(config, seeds, config.run.rounds, config.run.rounds * round_steps(config))
+
+
+def probe(plan: Plan, first_seed: int = 1, on_progress: OnProgress = lambda *_: None) -> Evidence:
+    """Train what the plan says, under seeds from `first_seed` on. Raises FleetError as worlds and learners do."""
+    config = plan.config
+    world = make_world(config.world)
+    everyone = tuple(range(world.spec.robots))
+    done, of = 0, plan.seeds * trainings_of(config) * plan.rounds
+    alone, together, play = [], [], []
+
+    def count(what: str) -> None:
+        nonlocal done
+        done += 1
+        on_progress(what, done / of)
+
+    train = partial(_train, world, plan.rounds)
+    for seed in range(first_seed, first_seed + plan.seeds):
+        seeded = config.model_copy(update={"run": config.run.model_copy(update={"seed": seed})})
+        fleet = hire(seeded, world.spec, everyone)
+        play.append(train(seeded, [fleet], lambda: count("independent learners")))
+        if len(everyone) <= MOST_JOINT:
+            team, others = everyone, []
+            alone.append(play[-1])
+        else:
+            team = _pair(play[-1])
+            others = [fleet.frozen_but(team)]
+            again = hire(seeded, world.spec, team)
+            alone.append(train(seeded, [*others, again], lambda: count("a pair, each for itself")))
+        one = hire(as_joint(seeded), world.spec, team)
+        together.append(train(seeded, [*others, one], lambda: count("joint control")))
+    return weigh(alone, together, team, play, robots=len(everyone), agent_steps=plan.agent_steps, full=plan.full)
+
+
+def _train(world: World, rounds: int, config: Config, crews: Sequence[Crew], on_round: Callable[[], object]) -> Course:
+    return follow(config, world, crews, rounds, on_round)
+
+
+def _pair(course: Course) -> tuple[int, int]:
+    """The two robots whose rewards go together most, or against each other; the first two if nobody's ever changed."""
+    varied = np.flatnonzero(course.last.std(axis=1) > 0)
+    if len(varied) < 2:
+        return 0, 1
+    strengths = np.triu(np.abs(np.corrcoef(course.last[varied])), 1)
+    first, second = np.unravel_index(int(strengths.argmax()), strengths.shape)
+    return int(varied[first]), int(varied[second])
+
+
+def _shrunk(config: Config, most: float) -> Config:
+    """The same with rounds of at most so many agent-steps, as far as that can be had, and as many gradient steps each.
+
+    Copies of the world are halved first, then the rollout's steps.
+    """
+    copies, steps, minibatch = config.world.worlds, config.learner.rollout_steps, config.learner.minibatch
+    while robots(config) * copies * steps > most:
+        if copies // 2 >= _COPIES:
+            copies //= 2
+        elif steps // 2 >= _STEPS:
+            steps //= 2
+        else:
+            break
+        minibatch = max(_MINIBATCH, minibatch // 2)
+    world = config.world.model_copy(update={"worlds": copies})
+    learner = config.learner.model_copy(
+        update={
+            "rollout_steps": steps,
+            "minibatch": minibatch,
+            "lr_horizon": config.learner.lr_horizon or config.run.rounds,
+        }
+    )
+    return config.model_copy(update={"world": world, "learner": learner})
