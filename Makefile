@@ -36,7 +36,8 @@ lint: setup
 
 test: lint
 	$(BIN)/python -m pytest -m "not slow and not e2e" -n 2 --dist worksteal
-	$(BIN)/python -m pytest -m "slow or e2e"
+	$(BIN)/python -m pytest -m "slow and not e2e" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m e2e
 
 simulate: setup
 	$(BIN)/python scripts/simulate.py --seeds $(SEEDS)
