@@ -21,8 +21,9 @@ from fleet.study.diagnose.crews import Crew, hire
 from fleet.study.diagnose.evidence import Evidence, weigh
 from fleet.study.diagnose.schemes import as_joint, robots
 
-SHARE, SMALL = 0.05, 800_000
-"""What probes take if nothing else is said: that share of a full training's agent-steps, or so many if it is more."""
+SHARE, SMALL, SMALL_EACH = 0.05, 800_000, 60_000
+"""What probes take if nothing else is said: that share of a full training's agent-steps, or, if it is more, so many in
+all or of each robot."""
 ROUNDS = 24
 """Rounds that each training is given if it can be had by making rounds smaller."""
 _FEWEST = 10
@@ -57,7 +58,8 @@ def plan_short(config: Config, fraction: float | None, seeds: int) -> Plan:
     trainings = seeds * trainings_of(config)
     if fraction is not None and not 0 < fraction <= 1:
         raise BadInput(f"--budget {fraction}; allowed are shares of a full training above 0, up to 1")
-    each = (max(SHARE * full, SMALL) if fraction is None else fraction * full) / trainings
+    usual = max(SHARE * full, SMALL, SMALL_EACH * robots(config))
+    each = (usual if fraction is None else fraction * full) / trainings
     short = _shrunk(config, each / ROUNDS)
     rounds = int(min(each, full) // round_steps(short))
     if fraction is None:

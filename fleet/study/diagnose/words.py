@@ -33,7 +33,7 @@ def reasons(found: Evidence, thresholds: Thresholds) -> tuple[str, ...]:
 
 def signal(found: Evidence, verdict: Verdict | None) -> str:
     """What would show during training that the verdict was wrong, in names of metrics.jsonl."""
-    reached = f"{_mean(found.joint)}, which joint control came to in the probes"
+    reached = f"{max(found.joint):.4g}, which the best joint policy came to in the probes"
     if verdict == "independent suffices":
         return (
             f"reward_per_step; centralize if it settles below {reached}, while drift_others_kl goes to 0: then nobody "
