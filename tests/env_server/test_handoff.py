@@ -263,7 +263,7 @@ def test_it_goes_on_from_a_state_exactly_in_another_world_too() -> None:
     for seed in range(40):
         assert (seen == obs).all()
         ours, theirs = play(world, obs, seed), play(other, seen, seed)
-        assert all((a == b).all() for a, b in zip(vars(ours).values(), vars(theirs).values(), strict=True))
+        assert all(np.array_equal(a, b) for a, b in zip(vars(ours).values(), vars(theirs).values(), strict=True))
     assert all((array == other.state()[name]).all() for name, array in world.state().items())
 
 

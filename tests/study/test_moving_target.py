@@ -90,7 +90,8 @@ def joint(weights: Weights, robot: int, obs: np.ndarray, done: np.ndarray) -> np
     for earlier in range(robot):
         told[earlier, done[earlier]] = obs[earlier].any()
     x = np.concatenate([((obs - w["obs.mean"]) * w["obs.scale"]).ravel(), told.ravel()])
-    return softmax(network({k: v[robot] for k, v in w.items() if k.startswith("actor.")}, x))
+    heads = network({k: v[robot] for k, v in w.items() if k.startswith("actor.")}, x).reshape(-1, A)
+    return softmax(heads[0] + told[:-1].ravel() @ heads[1:])  # a head for each action of each robot but the last
 
 
 def slow_drift(policy: Slow, old: Weights, new: Weights, taken: Round) -> dict[str, float]:
