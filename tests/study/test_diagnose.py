@@ -257,6 +257,11 @@ def test_plans_keep_to_the_budget_and_small_tasks_to_theirs():
             lambda: plan_short(find_task("climbing"), 0.05, 3),
             r"--budget 0\.05 gives each of 6 trainings 1 rounds, too few to say",
         ),
+        (lambda: plan_short(find_task("traffic"), 0.5, 3), r"--budget 0\.5 gives .* allowed is to leave it unset"),
+        (
+            lambda: plan_short(find_task("climbing", ["run.rounds=6"]), None, 3),
+            "a full training is 6 rounds, too few to say anything; allowed is run.rounds = 10",
+        ),
         (lambda: find_task("demo", ["world.robots=1"]), "has 1 robot; a diagnosis is for 2 or more"),
         (lambda: find_task("nowhere"), "nowhere"),
         (lambda: find_task("coordination", ["world.game.k=3"]), "k"),
@@ -285,13 +290,23 @@ def test_games_that_are_known_are_told_from_two_seeds_of_probes(name, verdict):
 
 
 @pytest.mark.slow
-def test_in_a_large_fleet_a_pair_begins_anew_among_the_others():
+def test_in_a_large_fleet_one_pair_begins_anew_among_the_others_under_every_seed(monkeypatch):
+    """Broken by choosing the pair anew for each seed, and weighing all seeds by the last one's."""
     config = find_task("traffic", ["world.traffic.rows=3", "world.traffic.columns=4"])
-    told = []
-    found = probe(Plan(config, 2, 3, 100), 1, lambda what, _: told.append(what))
-    assert (found.robots, found.team, len(found.joint)) == (12, 2, 2)
+    told, crews = [], []
+
+    def spied(config, world, taking_part, *rest):
+        crews.append([crew.robots for crew in taking_part])
+        return follow(config, world, taking_part, *rest)
+
+    monkeypatch.setattr("fleet.study.diagnose.probe.follow", spied)
+    found = probe(Plan(config, 3, 3, 100), 1, lambda what, _: told.append(what))
+    assert (found.robots, found.team, len(found.joint)) == (12, 2, 3)
     assert told[:9] == ["independent learners"] * 3 + ["a pair, each for itself"] * 3 + ["joint control"] * 3
-    assert found.agent_steps == 2 * 3 * 3 * 12 * 4 * 100
+    assert found.agent_steps == 3 * 3 * 3 * 12 * 4 * 100
+    pairs = {parts[1] for parts in crews if len(parts) == 2}
+    assert len(pairs) == 1
+    assert all(sorted(robot for part in parts for robot in part) == list(range(12)) for parts in crews)
 
 
 @pytest.mark.slow

@@ -6,11 +6,9 @@ of its robots begin anew among the others, who are frozen, once each for itself 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from env_server.protocol import World
 from env_server.worlds import make_world
 from fleet.core.config import Config
 from fleet.core.config.root import MOST_JOINT
@@ -63,14 +61,21 @@ def plan_short(config: Config, fraction: float | None, seeds: int) -> Plan:
     short = _shrunk(config, each / ROUNDS)
     rounds = int(min(each, full) // round_steps(short))
     if fraction is None:
-        rounds = max(rounds, min(_FEWEST, config.run.rounds))
-    if rounds < min(_FEWEST, config.run.rounds):
-        least = _FEWEST * round_steps(short) * trainings / full
-        raise BadInput(
-            f"--budget {fraction} gives each of {trainings} trainings {rounds} rounds, too few to say anything; "
-            f"allowed is {least:.2g} or more"
-        )
+        rounds = max(rounds, min(_FEWEST, full // round_steps(short)))
+    if rounds < _FEWEST:
+        raise BadInput(_too_few(fraction, rounds, trainings, _FEWEST * round_steps(short) * trainings / full))
     return Plan(short, seeds, rounds, full)
+
+
+def _too_few(fraction: float | None, rounds: int, trainings: int, least: float) -> str:
+    """`least`: the share of a full training that would do."""
+    if fraction is None:
+        return f"a full training is {rounds} rounds, too few to say anything; allowed is run.rounds = {_FEWEST} or more"
+    allowed = f"{least:.2g} or more" if least <= 1 else "to leave it unset"
+    return (
+        f"--budget {fraction} gives each of {trainings} trainings {rounds} rounds, too few to say anything; allowed is "
+        f"{allowed}"
+    )
 
 
 def trainings_of(config: Config) -> int:
@@ -85,40 +90,36 @@ def plan_full(config: Config, seeds: int) -> Plan:
 
 def probe(plan: Plan, first_seed: int = 1, on_progress: OnProgress = lambda *_: None) -> Evidence:
     """Train what the plan says, under seeds from `first_seed` on. Raises FleetError as worlds and learners do."""
-    config = plan.config
-    world = make_world(config.world)
+    world = make_world(plan.config.world)
     everyone = tuple(range(world.spec.robots))
-    done, of = 0, plan.seeds * trainings_of(config) * plan.rounds
-    alone, together, play = [], [], []
+    done, of = 0, plan.seeds * trainings_of(plan.config) * plan.rounds
+    alone: list[Course] = []
+    together: list[Course] = []
+    play: list[Course] = []
 
-    def count(what: str) -> None:
-        nonlocal done
-        done += 1
-        on_progress(what, done / of)
+    def train(config: Config, crews: Sequence[Crew], what: str) -> Course:
+        def count() -> None:
+            nonlocal done
+            done += 1
+            on_progress(what, done / of)
 
-    train = partial(_train, world, plan.rounds)
+        return follow(config, world, crews, plan.rounds, count)
+
+    team, others = everyone, list[Crew]()
     for seed in range(first_seed, first_seed + plan.seeds):
-        seeded = config.model_copy(update={"run": config.run.model_copy(update={"seed": seed})})
-        fleet = hire(seeded, world.spec, everyone)
-        play.append(train(seeded, [fleet], lambda: count("independent learners")))
-        if len(everyone) <= MOST_JOINT:
-            team, others = everyone, []
-            alone.append(play[-1])
-        else:
-            team = _pair(play[-1])
+        config = plan.config.model_copy(update={"run": plan.config.run.model_copy(update={"seed": seed})})
+        fleet = hire(config, world.spec, everyone)
+        play.append(train(config, [fleet], "independent learners"))
+        if len(everyone) > MOST_JOINT:
+            team = _pair(play[0])  # the same under every seed
             others = [fleet.frozen_but(team)]
-            again = hire(seeded, world.spec, team)
-            alone.append(train(seeded, [*others, again], lambda: count("a pair, each for itself")))
-        one = hire(as_joint(seeded), world.spec, team)
-        together.append(train(seeded, [*others, one], lambda: count("joint control")))
-    return weigh(alone, together, team, play, robots=len(everyone), agent_steps=plan.agent_steps, full=plan.full)
+            alone.append(train(config, [*others, hire(config, world.spec, team)], "a pair, each for itself"))
+        together.append(train(config, [*others, hire(as_joint(config), world.spec, team)], "joint control"))
+    spent = {"robots": len(everyone), "agent_steps": plan.agent_steps, "full": plan.full}
+    return weigh(alone or play, together, team, play, **spent)
 
 
-def _train(world: World, rounds: int, config: Config, crews: Sequence[Crew], on_round: Callable[[], object]) -> Course:
-    return follow(config, world, crews, rounds, on_round)
-
-
-def _pair(course: Course) -> tuple[int, int]:
+def _pair(course: Course) -> tuple[int, ...]:
     """The two robots whose rewards go together most, or against each other; the first two if nobody's ever changed."""
     varied = np.flatnonzero(course.last.std(axis=1) > 0)
     if len(varied) < 2:

@@ -5,6 +5,7 @@ from typing import get_args
 
 from fleet.core.config import Config
 from fleet.core.config.game import GameName
+from fleet.core.config.load import shipped_configs
 from fleet.core.config.root import MOST_JOINT
 from fleet.core.errors import BadInput
 from fleet.study.compare.schemes import SCHEMES, task_config
@@ -50,7 +51,7 @@ def _named(name: str) -> tuple[str, tuple[str, ...]]:
     """The config to take for a task, and what to change in it."""
     if ":" in name:
         return "spread", (f"world.pettingzoo.env={name}", "world.pettingzoo.args={}")
-    if name in get_args(GameName) and name not in ("coordination", "climbing", "rendezvous"):
+    if name in get_args(GameName) and name not in shipped_configs():
         gamma = "0.9" if name == "two-state" else "0.0"
         return "coordination", (f"world.game.name={name}", f"learner.gamma={gamma}")
     return name, ()
