@@ -26,7 +26,7 @@ def diagnose(
         float | None,
         typer.Option(
             metavar="FRACTION",
-            help="Agent-steps of all probes, as a share of one full training's. Unset: 0.05, small tasks 800,000.",
+            help="Agent-steps of all probes, as a share of one full training's. Unset: 0.05, more of small tasks.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=2, max=20, help="Seeds of each probe.")] = 3,
@@ -77,5 +77,5 @@ def _print(found: "Diagnosis") -> None:
     share = evidence.agent_steps / evidence.full
     print(
         f"\n{evidence.agent_steps:,} agent-steps of probes, {share:.0%} of one full training; thresholds from "
-        f"{found.tasks} other tasks (docs/diagnose.md)"
+        f"{found.tasks} tasks (docs/diagnose.md)"
     )

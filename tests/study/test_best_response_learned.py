@@ -67,32 +67,32 @@ def greedy(table: np.ndarray) -> np.ndarray:
     return np.eye(table.shape[-1])[table.argmax(-1)]
 
 
+class Learned:
+    """What one learner came to against another that is frozen, and the best that could be had."""
+
+    def __init__(self, config: Config, folder: Path, name: str) -> None:
+        stages, steps = make_stages(config.world), config.world.max_steps
+        other = frozen_other(config, folder / "other.safetensors", name)
+        played = play(config, folder / "run", {1: folder / "other.safetensors"})
+        np.testing.assert_allclose(played.policies[:, 1], np.stack([other] * len(played.policies)), atol=1e-6)
+        self.best = float(best_response(stages, 0, other, steps))
+        self.first, self.last = worth(stages, played.policies[[0, -1]], steps)[:, 0]
+        self.likeliest = worth(stages, np.stack([greedy(played.policies[-1, 0]), other]), steps)[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PLAYED)
 def test_ppo_comes_to_the_best_response(name: str, tmp_path: Path) -> None:
     """Within 1% of it as it plays, which is by chance; its likeliest actions are the best response itself."""
-    config = config_of(name, settings=QUICK)
-    stages, steps = make_stages(config.world), config.world.max_steps
-    other = frozen_other(config, tmp_path / "other.safetensors", name)
-    played = play(config, tmp_path / "run", {1: tmp_path / "other.safetensors"})
-    np.testing.assert_allclose(played.policies[:, 1], np.stack([other] * len(played.policies)), atol=1e-6)
-    best = float(best_response(stages, 0, other, steps))
-    first, last = worth(stages, played.policies[[0, -1]], steps)[:, 0]
-    assert first < 0.9 * best
-    assert 0.99 * best <= last <= best
-    likeliest = np.stack([greedy(played.policies[-1, 0]), other])
-    assert worth(stages, likeliest, steps)[0] == pytest.approx(best, rel=1e-6)
+    found = Learned(config_of(name, settings=QUICK), tmp_path, name)
+    assert found.first < 0.9 * found.best
+    assert 0.99 * found.best <= found.last <= found.best
+    assert found.likeliest == pytest.approx(found.best, rel=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PLAYED)
 def test_q_learning_comes_to_the_best_response(name: str, tmp_path: Path) -> None:
-    config = config_of(name, settings=BY_VALUES)
-    stages, steps = make_stages(config.world), config.world.max_steps
-    other = frozen_other(config, tmp_path / "other.safetensors", name)
-    played = play(config, tmp_path / "run", {1: tmp_path / "other.safetensors"})
-    np.testing.assert_allclose(played.policies[:, 1], np.stack([other] * len(played.policies)), atol=1e-6)
-    best = float(best_response(stages, 0, other, steps))
-    assert worth(stages, played.policies[0], steps)[0] < 0.9 * best
-    likeliest = np.stack([greedy(played.policies[-1, 0]), other])
-    assert worth(stages, likeliest, steps)[0] == pytest.approx(best, rel=1e-6)
+    found = Learned(config_of(name, settings=BY_VALUES), tmp_path, name)
+    assert found.first < 0.9 * found.best
+    assert found.likeliest == pytest.approx(found.best, rel=1e-6)
