@@ -120,6 +120,7 @@ def make_orders(floor: Floor, layout: Layout, config: WorldConfig) -> Dispatch:
             targets=_targets(floor, layout),
             in_use=copies * robots,
             against=config.against,
+            timed=config.way == "time",
         ),
     )
 

@@ -15,6 +15,7 @@ from env_server.warehouse.state import I32, NOTHING, U8
 OFF, RANDOM, NEAREST, MATCHING = 0, 1, 2, 3  # config world.dispatch, in its order
 # Bits of a robot's `sign`; the lowest four say for each side whether the next cell there is nearer to its target.
 LOADED_SIGN, RETURNING_SIGN, UNDER_WAY_SIGN = 16, 32, 64
+LONGEST_DETOUR = 15  # what is longer is cut off there
 SIGHT = 8  # cells that a robot sees ahead; as long as the usual aisle between two crossings
 
 
@@ -32,6 +33,7 @@ class Dispatch(NamedTuple):
     field_of: I32  # (E, N) field each robot is on its way by, NOTHING without a leg
     target: I32  # (E, N) cell each robot is on its way to, NOTHING without a leg
     left: U16  # (E, N) steps there from where the robot is, by its field
+    detour: U8  # (E, N, 4) timed ways: how much more of it by each side, LONGEST_DETOUR at most
     sign: U8  # (E, N) what others see of a robot's leg and load; see legs.py
     reach: U8  # (cells, 4) how many cells, SIGHT at most, one could drive straight on with nothing on the floor
     walled: bool  # whether any cell of the floor is blocked
@@ -72,6 +74,7 @@ def make_dispatch(
         field_of=np.full((copies, robots), NOTHING, np.int32),
         target=np.full((copies, robots), NOTHING, np.int32),
         left=np.zeros((copies, robots), np.uint16),
+        detour=np.zeros((copies, robots, 4), np.uint8),
         sign=np.zeros((copies, robots), np.uint8),
         reach=_reach(distances.neighbours),
         walled=walled,

@@ -27,14 +27,15 @@ class Distances(NamedTuple):
     neighbours: I32  # (cells, 4) up, down, left, right; NOTHING over the edge or where blocked
     costs: U8  # (cells, 4) what a loaded robot's step from one highway cell to the next counts, by side
     highway: U8  # (cells,) 1 where no shelf can stand
-    fields: U16  # (C, cells)
+    timed: bool  # distances count quarter turns, and so depend on the heading
+    fields: U16  # (C, cells), timed (C, cells * 4): of each heading
     field_of: I32  # (2, cells) field of a family and target cell, NOTHING if not kept
     holds: I32  # (C,) family * cells + target of each field
     users: I32  # (C,) robots on their way by this field; it stays while there is one
     recent: U8  # (C,) asked for since the hand last passed: stays one more turn
     hand: I32  # (1,) where the search for room goes on
-    frontier: I32  # (cells,) scratch of the search
-    queued: U8  # (cells,) scratch of the search: whether a cell is in `frontier`
+    frontier: I32  # as wide as a field: scratch of the search
+    queued: U8  # the same: whether a place is in `frontier`
     complete: bool  # whether every target has room, so that nothing is ever thrown out
 
 
@@ -55,6 +56,7 @@ def make_distances(
     in_use: int,
     bound: int = DEFAULT_BOUND,
     against: int = 0,
+    timed: bool = False,
 ) -> Distances:
     """Distances on the floor `blocked`, `highway`, bool (H, W).
 
@@ -63,21 +65,28 @@ def make_distances(
     what a loaded robot's step against its lane counts more than 1 (see `actors.ways.wrong_way`), at most 254.
     """
     cells, neighbours = blocked.size, neighbours_of(blocked)
-    room = capacity(cells, targets, in_use, bound)
+    places = poses(timed) * cells
+    room = capacity(places, targets, in_use, bound)
     return Distances(
         neighbours=neighbours,
         costs=(1 + against * wrong_way(FloorView(blocked, highway), neighbours)).astype(np.uint8),
         highway=highway.reshape(-1).astype(np.uint8),
-        fields=np.zeros((room, cells), np.uint16),
+        timed=timed,
+        fields=np.zeros((room, places), np.uint16),
         field_of=np.full((2, cells), NOTHING, np.int32),
         holds=np.full(room, NOTHING, np.int32),
         users=np.zeros(room, np.int32),
         recent=np.zeros(room, np.uint8),
         hand=np.zeros(1, np.int32),
-        frontier=np.zeros(cells, np.int32),
-        queued=np.zeros(cells, np.uint8),
+        frontier=np.zeros(places, np.int32),
+        queued=np.zeros(places, np.uint8),
         complete=room >= targets,
     )
+
+
+def poses(timed: bool) -> int:
+    """How many distances a field has for each cell."""
+    return 4 if timed else 1
 
 
 def neighbours_of(blocked: npt.NDArray[np.bool_]) -> I32:
@@ -192,57 +201,3 @@ def _spread_nearest(d: Distances, places: I32, nearest: I32) -> None:
                 nearest[there] = nearest[here]
                 d.frontier[tail] = there
                 tail += 1
-
-
-@compiled
-def field(d: Distances, family: int, target: int) -> int:
-    """The row of `d.fields` with the distances to `target`, measured now if it isn't kept.
-
-    It may be thrown out at the next call unless somebody holds it (`hold`) or `d.complete`.
-    """
-    row: int = d.field_of[family, target]
-    if row < 0:
-        row = _make_room(d)
-        d.field_of[family, target] = row
-        d.holds[row] = family * d.highway.size + target
-        measure(d, family, target, d.fields[row])
-    d.recent[row] = 1
-    return row
-
-
-@compiled
-def hold(d: Distances, family: int, target: int) -> int:
-    """`field`, kept until `release` is called as often as this."""
-    row = field(d, family, target)
-    d.users[row] += 1
-    return row
-
-
-@compiled
-def release(d: Distances, row: int) -> None:
-    """Give back a field that was held."""
-    d.users[row] -= 1
-
-
-@compiled
-def release_all(d: Distances) -> None:
-    """Nobody holds anything any more."""
-    d.users[:] = 0
-
-
-@compiled
-def _make_room(d: Distances) -> int:
-    """A row nobody holds: the first one the hand meets that wasn't asked for since it last passed (CLOCK)."""
-    rows = d.holds.size
-    for _ in range(2 * rows):
-        row: int = d.hand[0]
-        d.hand[0] = (row + 1) % rows
-        if d.users[row] > 0:
-            continue
-        if d.recent[row] == 1:
-            d.recent[row] = 0
-            continue
-        if d.holds[row] >= 0:
-            d.field_of[d.holds[row] // d.highway.size, d.holds[row] % d.highway.size] = NOTHING
-        return row
-    raise RuntimeError("more distance fields in use than there is room for")

@@ -11,12 +11,16 @@ All of it is turned with the robot, as its actions are: sides come in the order 
     7   still                   STILL  steps since it last moved, cut off there
     8   waited                 WAITED  steps since it was nearer to the target than ever on this leg, cut off there
     9   then for each of the four sides:
-        way                          1  1 nearer to the target, -1 open but not nearer, 0 closed to this robot
+        way                          1  1 nearer to the target, -1 open but not nearer, 0 closed to this robot; in
+                                        time, 1 is only a side by which no other is sooner there
         near                     SIGHT  SIGHT // steps to the first robot in a straight line, 0 if none in SIGHT steps
         intent                       1  that robot's shortest way leads towards this one 1, elsewhere -1; 0 if it has
                                         none or is offline, so that it won't drive off by itself
         loaded                       1  that robot carries a shelf, so it can't give way under shelves
         returning                    1  that shelf is on its way back
+    29  with `way = "time"`, then for each of the four sides:
+        detour          LONGEST_DETOUR  how much later the target is reached by it, with nobody in the way; 0 without
+                                        an order
 
 RWARE's window tells where neighbours stand and face, but not whether they are loaded or where they want to go, and in a
 single lane a robot that looks one cell ahead sees the other one when it is too late to wait outside.
@@ -27,7 +31,7 @@ import numpy.typing as npt
 
 from env_server.warehouse.blocks import BLOCK, backwards, copy_four, eight_bytes, zero_bytes
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import LOADED_SIGN, RETURNING_SIGN, SIGHT, UNDER_WAY_SIGN, Dispatch
+from env_server.warehouse.dispatch import LOADED_SIGN, LONGEST_DETOUR, RETURNING_SIGN, SIGHT, UNDER_WAY_SIGN, Dispatch
 from env_server.warehouse.observe import ROBOT_BITS, SHELF_BIT
 from env_server.warehouse.state import (
     DELIVER,
@@ -60,17 +64,20 @@ _FIRST = np.array([-BLOCK, 1, -BLOCK, 1])  # where the eight cells to each side 
 _ROBOTS, _SHELVES = (np.uint64(bits * 0x0101010101010101) for bits in (ROBOT_BITS, SHELF_BIT))  # of eight cells
 
 
-def way_size(sensor_range: int) -> int:
-    """How many numbers are appended; the same for every `sensor_range`, since SIGHT doesn't depend on it."""
-    return WAY_SIZE
+def way_size(timed: bool) -> int:
+    """How many numbers are appended."""
+    return WAY_SIZE + (4 if timed else 0)
 
 
-def way_bounds(height: int, width: int) -> npt.NDArray[np.float32]:
-    """Largest magnitude of each number, f32 (WAY_SIZE,), at least 1."""
+def way_bounds(height: int, width: int, timed: bool = False) -> npt.NDArray[np.float32]:
+    """Largest magnitude of each number, f32 (way_size(timed),), at least 1."""
     largest = np.iinfo(np.int8 if max(height, width) <= np.iinfo(np.int8).max else np.int16).max
     offset = max(height, width, 2) - 1
     side = [1, SIGHT, 1, 1, 1]
-    return np.array([1, 1, 1, 1, min(height + width, largest), offset, offset, STILL, WAITED, *side * 4], np.float32)
+    detours = [LONGEST_DETOUR] * (way_size(timed) - WAY_SIZE)
+    return np.array(
+        [1, 1, 1, 1, min(height + width, largest), offset, offset, STILL, WAITED, *side * 4, *detours], np.float32
+    )
 
 
 def make_others(dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
@@ -107,6 +114,8 @@ def write_ways(s: State, d: Dispatch, f: Layout, e: int, others: Row, flat: Row,
         _write_target(f, flat, at + 3, cells[n], headings[n], targets[n], min(left[n], longest))
         flat[at + 7] = min(STILL, still[n])
         flat[at + 8] = min(WAITED, waited[n])
+        if d.distances.timed:
+            _write_detours(d, e, n, headings[n], flat, at + WAY_SIZE)
     _write_sides(s, d, f, e, others, flat, first + SIDES_AT, stride)
 
 
@@ -121,6 +130,13 @@ def _write_target(f: Layout, flat: Row, at: int, cell: int, heading: int, target
     flat[at + 1] = left
     flat[at + 2] = DOWNWARD[heading] * down + RIGHTWARD[heading] * right
     flat[at + 3] = DOWNWARD[leftward] * down + RIGHTWARD[leftward] * right
+
+
+@compiled
+def _write_detours(d: Dispatch, e: int, n: int, heading: int, flat: Row, at: int) -> None:
+    """What each side would cost robot `n`, from `at` on; zeros without a target."""
+    for k in range(4):
+        flat[at + k] = 0 if d.target[e, n] == NOTHING else d.detour[e, n, SIDES[heading, k]]
 
 
 @compiled

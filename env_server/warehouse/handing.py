@@ -7,7 +7,8 @@ are filled in here. An order is at most one robot's, though on a .map floor it m
 from env_server.warehouse.assign import pair_at_random, pair_matching, pair_nearest
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.dispatch import NEAREST, RANDOM, Dispatch
-from env_server.warehouse.distance import FAR, FREE, field, measure
+from env_server.warehouse.distance import FAR, FREE, measure
+from env_server.warehouse.kept import field
 from env_server.warehouse.legs import forget, retarget
 from env_server.warehouse.random import below
 from env_server.warehouse.state import FETCH, NO_LEG, NOTHING, ONLINE, RETURN, Layout, State
@@ -72,11 +73,12 @@ def _fill_costs(s: State, d: Dispatch, f: Layout, e: int, robots: int, requests:
         return
     for i in range(robots):
         cell = s.cell[e, d.idle[i]]
-        if not d.distances.complete:
+        has_steps = d.distances.complete and not d.distances.timed
+        if not has_steps:
             measure(d.distances, FREE, cell, d.ways)  # unloaded, so the way back is as long
         for j in range(requests):
             place = _place(s, d, e, d.open[j])
-            way = d.distances.fields[field(d.distances, FREE, place), cell] if d.distances.complete else d.ways[place]
+            way = d.distances.fields[field(d.distances, FREE, place), cell] if has_steps else d.ways[place]
             d.table.cost[i * requests + j] = UNREACHABLE if way == FAR else way
 
 

@@ -4,10 +4,16 @@ An order is begun and ended in handing.py and goes from leg to leg in orders.py;
 distance.py; which robot holds which derives from the State, so `rebuild` can find it again.
 """
 
+import numpy as np
+
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import LOADED_SIGN, RETURNING_SIGN, UNDER_WAY_SIGN, Dispatch
-from env_server.warehouse.distance import FAR, FREE, LOADED, hold, release, release_all
+from env_server.warehouse.dispatch import LOADED_SIGN, LONGEST_DETOUR, RETURNING_SIGN, UNDER_WAY_SIGN, Dispatch
+from env_server.warehouse.distance import FAR, FREE, LOADED
+from env_server.warehouse.kept import hold, release, release_all
 from env_server.warehouse.state import DELIVER, FETCH, NO_LEG, NOTHING, ONLINE, RETURN, State
+
+# quarter turns from a heading to a side; both are numbered up, down, left, right
+TURNS = np.array([[0, 2, 1, 1], [2, 0, 1, 1], [1, 1, 0, 2], [1, 1, 2, 0]])
 
 
 @compiled
@@ -53,14 +59,44 @@ def look_around(s: State, d: Dispatch, e: int, n: int) -> None:
         if s.body[n] == ONLINE:
             sign += UNDER_WAY_SIGN
         if cell != NOTHING:
-            field = d.distances.fields[d.field_of[e, n]]
-            left = field[cell]
-            for side in range(4):
-                there = d.distances.neighbours[cell, side]
-                if there != NOTHING and field[there] < left:
-                    sign += 1 << side
-            d.left[e, n] = left
+            sign += _look_timed(s, d, e, n) if d.distances.timed else _look(s, d, e, n)
     d.sign[e, n] = sign
+
+
+@compiled
+def _look(s: State, d: Dispatch, e: int, n: int) -> int:
+    """Note how many steps are left to robot `n`; the sides that bring it nearer, a bit for each."""
+    sides, cell = 0, s.cell[e, n]
+    field = d.distances.fields[d.field_of[e, n]]
+    left = field[cell]
+    for side in range(4):
+        there = d.distances.neighbours[cell, side]
+        if there != NOTHING and field[there] < left:
+            sides += 1 << side
+    d.left[e, n] = left
+    return sides
+
+
+@compiled
+def _look_timed(s: State, d: Dispatch, e: int, n: int) -> int:
+    """Note how much time is left to robot `n`, and how much more it is by each side; the sides where it is no more."""
+    sides, cell, heading = 0, s.cell[e, n], s.heading[e, n]
+    field = d.distances.fields[d.field_of[e, n]]
+    left = field[cell * 4 + heading]
+    laden = d.lifts and s.leg[e, n] != FETCH
+    for side in range(4):
+        there = d.distances.neighbours[cell, side]
+        more = LONGEST_DETOUR
+        if there != NOTHING and field[there * 4 + side] != FAR:
+            cost = d.distances.costs[cell, side] if laden else 1
+            more = min(more, TURNS[heading, side] + cost + field[there * 4 + side] - left)
+        if more == 0:
+            sides += 1 << side
+        elif laden and d.distances.highway[there] == 0 and there != d.target[e, n]:
+            more = LONGEST_DETOUR  # no way for it as long as a shelf stands there, and no way on if none does
+        d.detour[e, n, side] = more
+    d.left[e, n] = left
+    return sides
 
 
 @compiled

@@ -25,6 +25,8 @@ from env_server.warehouse.state import (
     ONLINE,
     RETURN,
     TOGGLE,
+    TURN_LEFT,
+    TURN_RIGHT,
     TWO_STAGE,
     U8,
     Layout,
@@ -60,7 +62,7 @@ def advance(s: State, d: Dispatch, f: Layout, e: int, before: I32, actions: U8, 
         still[n] = 0 if moved else still[n] + 1
         if legs[n] != NO_LEG:
             s.age[e, n] += 1
-            if moved:
+            if moved or (d.distances.timed and (actions[n] == TURN_LEFT or actions[n] == TURN_RIGHT)):
                 far = left[n]
                 look_around(s, d, e, n)
                 if d.reward == DENSE:  # before the leg changes: a change of target is never charged

@@ -66,17 +66,17 @@ def estimate_bytes(world: WorldConfig, floor: Floor | None = None) -> int:
     Raises as `resolve` does.
     """
     # here and not above: it loads the compiler, which takes a second that `fleet tasks` should not wait
-    from env_server.warehouse.distance import distance_bytes
+    from env_server.warehouse.distance import distance_bytes, poses
 
     floor = build_floor(world) if floor is None else floor
     world = resolve(world, floor)
     robots, queue = _known(world.robots), _known(world.request_queue)
-    shelves, dispatched = len(floor.shelves), world.dispatch != "off"
+    shelves, dispatched, timed = len(floor.shelves), world.dispatch != "off", world.way == "time"
     features, itemsize = observation_shape(world, floor)
     per_copy = copy_bytes(world, floor, robots, features * itemsize) + 5 * shelves + 4 * queue
     # a shelf's slot is fetched from by unloaded robots and returned to by loaded ones, a goal only delivered to
     targets = (2 * shelves if shelves else len(floor.service)) + len(floor.goals)
-    kept = distance_bytes(floor.cells, targets, robots * world.worlds) if dispatched else 0
+    kept = distance_bytes(poses(timed) * floor.cells, targets, robots * world.worlds) if dispatched else 0
     return world.worlds * per_copy + kept
 
 
@@ -92,9 +92,9 @@ def copy_bytes(world: WorldConfig, floor: Floor, robots: int, observation: int) 
 
 def observation_shape(world: WorldConfig, floor: Floor) -> tuple[int, int]:
     """How many numbers a robot observes, and the bytes of each."""
-    from env_server.warehouse.features import WAY_SIZE
+    from env_server.warehouse.features import way_size
 
-    features = window_size(world) + (0 if world.dispatch == "off" else WAY_SIZE)
+    features = window_size(world) + (0 if world.dispatch == "off" else way_size(world.way == "time"))
     return features, 1 if max(floor.height, floor.width) <= 127 else 2
 
 

@@ -179,8 +179,8 @@ def _spec(config: WorldConfig, height: int, width: int) -> WorldSpec:
     turned = config.window == "turned"
     bound = turned_bounds() if turned else rware_bounds(height, width, config.sensor_range)
     if config.dispatch != "off":
-        bound = np.concatenate([bound, way_bounds(height, width)])
-        assert bound.size == window_size(config) + way_size(config.sensor_range)
+        bound = np.concatenate([bound, way_bounds(height, width, config.way == "time")])
+        assert bound.size == window_size(config) + way_size(config.way == "time")
     return WorldSpec(
         robots=config.robots,
         worlds=config.worlds,

@@ -16,12 +16,10 @@ from env_server.warehouse.distance import (
     Distances,
     capacity,
     distance_bytes,
-    field,
-    hold,
     make_distances,
     nearest_of,
-    release,
 )
+from env_server.warehouse.kept import field, hold, release
 from env_server.warehouse.movingai import load_map
 
 Mask = npt.NDArray[np.bool_]

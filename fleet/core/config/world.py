@@ -20,7 +20,7 @@ DispatchRule = Literal["off", "random", "nearest", "matching"]
 # Each kind of world but the warehouse has a table of its own, by the kind's name; these settings are the warehouse's.
 _OF_THE_WAREHOUSE = (
     *("map", "layout", "shelf_columns", "shelf_rows", "column_height", "stations"),
-    *("request_queue", "dispatch", "station", "window", "against"),
+    *("request_queue", "dispatch", "station", "window", "against", "way"),
 )
 _TABLES: tuple[Kind, ...] = ("handoff", "game", "traffic", "pettingzoo")
 _REWARDS: Mapping[Kind, RewardKind | None] = {"handoff": "dense", "game": None, "traffic": None, "pettingzoo": None}
@@ -85,6 +85,12 @@ class WorldConfig(Table):
         le=20,
         description="With dispatch: lanes are one-way by turns, and on the way shown (and paid for) to a loaded robot "
         "each cell against its lane counts as so many more. 0: all lanes are two-way.",
+    )
+
+    way: Literal["steps", "time"] = Field(
+        "steps",
+        description="With dispatch: how far a target is, as shown and paid for. In steps; or in time, quarter turns "
+        "counted, and then a robot also sees how much longer each side would take.",
     )
 
     handoff: HandoffConfig | None = Field(None, description='The handoff task\'s settings, with kind = "handoff".')
