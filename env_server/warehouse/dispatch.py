@@ -10,11 +10,12 @@ import numpy as np
 
 from env_server.warehouse.assign import Table, make_table
 from env_server.warehouse.distance import U16, Distances, nearest_of
-from env_server.warehouse.state import I32, NOTHING, U8
+from env_server.warehouse.state import DOWN, I32, LEFT, NOTHING, RIGHT, U8, UP
 
 OFF, RANDOM, NEAREST, MATCHING = 0, 1, 2, 3  # config world.dispatch, in its order
 # Bits of a robot's `sign`; the lowest four say for each side whether the next cell there is nearer to its target.
 LOADED_SIGN, RETURNING_SIGN, UNDER_WAY_SIGN = 16, 32, 64
+EXIT = 15  # cells within which a robot knows of the next way out of a lane
 LONGEST_DETOUR = 15  # what is longer is cut off there
 SIGHT = 8  # cells that a robot sees ahead; as long as the usual aisle between two crossings
 
@@ -36,6 +37,7 @@ class Dispatch(NamedTuple):
     detour: U8  # (E, N, 4) timed ways: how much more of it by each side, LONGEST_DETOUR at most
     sign: U8  # (E, N) what others see of a robot's leg and load; see legs.py
     reach: U8  # (cells, 4) how many cells, SIGHT at most, one could drive straight on with nothing on the floor
+    exits: U8  # (cells, 4) steps to the next highway cell that one can leave to the left or right; 0 if none in EXIT
     walled: bool  # whether any cell of the floor is blocked
     taken: U8  # (max(S, K),) scratch: no robot may be sent there
     idle: I32  # (N,) scratch: robots without an order
@@ -77,6 +79,7 @@ def make_dispatch(
         detour=np.zeros((copies, robots, 4), np.uint8),
         sign=np.zeros((copies, robots), np.uint8),
         reach=_reach(distances.neighbours),
+        exits=_exits(distances),
         walled=walled,
         taken=np.zeros(max(shelves, service.size), np.uint8),
         idle=np.zeros(robots, np.int32),
@@ -85,6 +88,20 @@ def make_dispatch(
         table=make_table(robots, queue),
         distances=distances,
     )
+
+
+def _exits(distances: Distances) -> U8:
+    """As far as highways lead: a lane between shelves has no way out to its sides."""
+    leads = (distances.neighbours != NOTHING) & (distances.highway[distances.neighbours] == 1)
+    crossing = [distances.highway.astype(bool) & leads[:, sides].any(1) for sides in ([LEFT, RIGHT], [UP, DOWN])]
+    exits = np.zeros(leads.shape, np.uint8)
+    for side in range(4):
+        there, on = distances.neighbours[:, side], leads[:, side]
+        for steps in range(1, EXIT + 1):
+            exits[on & crossing[side // 2][there] & (exits[:, side] == 0), side] = steps
+            on = on & leads[there, side]
+            there = distances.neighbours[there, side]
+    return exits
 
 
 def _reach(neighbours: I32) -> U8:

@@ -8,7 +8,9 @@ In order:
         shelter         the next cell is off the highway, where an unloaded robot is in nobody's way
         faces           the first robot in a straight line faces this one 1, away from it -1, aside 0
         senior          that robot has been on its leg for longer 1, not so long -1; 0 if there is none
-    13  then for each of the four corners, ahead left, ahead right, behind left, behind right:
+        backed          right behind that robot is another one, so that it can't drive back
+        exit            steps to the next cell of highway with highway to the left or right; 0 if none in EXIT steps
+    21  then for each of the four corners, ahead left, ahead right, behind left, behind right:
         robot           there is one
         faces           it faces the cell ahead of (or behind) this one 1, the one beside it -1, neither 0
         along, across   its shortest way leads to that cell ahead (or behind); to the one beside
@@ -24,18 +26,20 @@ import numpy as np
 import numpy.typing as npt
 
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import LOADED_SIGN, Dispatch
+from env_server.warehouse.dispatch import EXIT, LOADED_SIGN, Dispatch
 from env_server.warehouse.features import DOWNWARD, RIGHTWARD, SIDES, Row
 from env_server.warehouse.state import NOTHING, ONLINE, Layout, State
 
-PER_SIDE, PER_CORNER = 3, 6
+PER_SIDE, PER_CORNER = 5, 6
 CORNERS_AT = 1 + 4 * PER_SIDE
 TURNED_SIZE = CORNERS_AT + 4 * PER_CORNER
 
 
 def turned_bounds() -> npt.NDArray[np.float32]:
     """Largest magnitude of each number, f32 (TURNED_SIZE,)."""
-    return np.ones(TURNED_SIZE, np.float32)
+    bounds = np.ones(TURNED_SIZE, np.float32)
+    bounds[PER_SIDE : 1 + 4 * PER_SIDE : PER_SIDE] = EXIT
+    return bounds
 
 
 @compiled
@@ -63,14 +67,15 @@ def _write_side(s: State, d: Dispatch, f: Layout, e: int, n: int, side: int, fla
     cell, step = s.cell[e, n], DOWNWARD[side] * f.width + RIGHTWARD[side]
     reach, loaded = d.reach[cell, side], s.carrying[e, n] != NOTHING
     flat[at] = 0 if reach == 0 else 1 - f.highway[cell + step]
-    flat[at + 1] = 0
-    flat[at + 2] = 0
-    for _ in range(reach):
+    flat[at + 1 : at + 4] = 0
+    flat[at + 4] = d.exits[cell, side]
+    for k in range(reach):
         cell += step
         other = s.robot_at[e, cell]
         if other != NOTHING:
             flat[at + 1] = _faces(s.heading[e, other], side ^ 1, side)
             flat[at + 2] = _senior(s, e, n, other)
+            flat[at + 3] = k + 1 < reach and s.robot_at[e, cell + step] != NOTHING
             return
         if loaded and s.standing[e, cell] != NOTHING:
             return

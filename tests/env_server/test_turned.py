@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from env_server.warehouse.features import SIGHT
+from env_server.warehouse.dispatch import EXIT, SIGHT
 from env_server.warehouse.state import DELIVER, DOWN, FETCH, LEFT, NO_LEG, NOOP, NOTHING, RIGHT, TOGGLE, UP
 from env_server.warehouse.turned import CORNERS_AT, PER_CORNER, PER_SIDE, TURNED_SIZE, turned_bounds
 from env_server.warehouse.world import Warehouse
@@ -50,22 +50,34 @@ def test_robots_that_meet_agree_who_is_senior() -> None:
     world, out = turned("g........\n.x.x.x.x.", robots=2)
     orders = {"leg": [FETCH, FETCH], "order": [3, 2], "home": [16, 14], "station": [0, 0], "queue": [3, 2]}
     put(world, cell=[2, 5], heading=[RIGHT, LEFT], age=[4, 9], **orders)
-    assert side(around(world, out), 0)[1:] == [1, 1], "it faces this one, and is longer on its way"
-    assert side(around(world, out, robot=1), 0)[1:] == [1, -1]
+    assert side(around(world, out), 0)[1:3] == [1, 1], "it faces this one, and is longer on its way"
+    assert side(around(world, out, robot=1), 0)[1:3] == [1, -1]
     put(world, heading=[RIGHT, RIGHT], age=[9, 9])
-    assert side(around(world, out), 0)[1:] == [-1, -1], "it drives on, and of equals the lower number goes first"
-    assert side(around(world, out, robot=1), 3)[1:] == [1, 1]
+    assert side(around(world, out), 0)[1:3] == [-1, -1], "it drives on, and of equals the lower number goes first"
+    assert side(around(world, out, robot=1), 3)[1:3] == [1, 1]
     put(world, cell=[2, 2 + SIGHT - 2])
-    assert side(around(world, out), 0)[1:] == [-1, -1], "as far as the floor goes"
+    assert side(around(world, out), 0)[1:3] == [-1, -1], "as far as the floor goes"
+
+
+def test_two_that_meet_in_a_lane_know_how_far_each_would_have_to_drive_back() -> None:
+    world, out = turned("...\nx.x\nx.x\nx.x\nx.x\n...\ng.g", robots=3)
+    orders = {"leg": [FETCH] * 3, "order": [0, 1, 2], "home": [3, 5, 6], "station": [0] * 3, "queue": [0, 1, 2]}
+    put(world, cell=[4, 10, 13], heading=[DOWN, UP, UP], **orders)
+    seen = around(world, out)
+    assert [side(seen, k)[4] for k in (0, 3)] == [4, 1], "the road below, and the one behind"
+    assert side(seen, 0)[3] == 1, "and the other one can't drive back, as a third is behind it"
+    assert [side(around(world, out, robot=1), k)[4] for k in (0, 3)] == [3, 2]
+    assert side(around(world, out, robot=1), 0)[3] == 0
+    assert [side(seen, k)[4] for k in (1, 2)] == [0, 0], "no way out under shelves"
 
 
 def test_a_loaded_robot_sees_nobody_behind_a_shelf() -> None:
     world, out = turned("x.x..\n....g", robots=2, request_queue=1)
     nobody = {"leg": [DELIVER, NO_LEG], "order": [0, NOTHING], "home": [0, NOTHING], "station": [0, NOTHING]}
     put(world, cell=[1, 3], heading=[RIGHT, LEFT], carrying=[0, NOTHING], shelf_cell=[1, 2], queue=[0], **nobody)
-    assert side(around(world, out), 0) == [1, 0, 0]
+    assert side(around(world, out), 0)[:3] == [1, 0, 0]
     put(world, cell=[1, 2])
-    assert side(around(world, out), 0) == [1, 1, -1], "but who is under the shelf ahead is seen"
+    assert side(around(world, out), 0)[:3] == [1, 1, -1], "but who is under the shelf ahead is seen"
 
 
 def test_age_counts_the_steps_of_a_leg() -> None:
@@ -111,15 +123,28 @@ def slow_around(world: Warehouse, e: int, n: int, ways: dict[tuple[int, int], li
         r2, c2 = r + STEPS[way][0], c + STEPS[way][1]
         return int(inside(r2, c2) and field[r2 * floor.width + c2] < field[r * floor.width + c])
 
+    def way_out(way: int) -> int:
+        for steps in range(1, EXIT + 1):
+            r, c = row + steps * STEPS[way][0], column + steps * STEPS[way][1]
+            if not road(r, c):
+                return 0
+            if any(road(r + STEPS[aside][0], c + STEPS[aside][1]) for aside in (LEFT_OF[way], BACK[LEFT_OF[way]])):
+                return steps
+        return 0
+
+    def road(r: int, c: int) -> bool:
+        return inside(r, c) and bool(floor.highway[r, c])
+
     seen = [int(floor.highway[row, column])]
     for way in sides:
         r, c = row + STEPS[way][0], column + STEPS[way][1]
-        numbers = [int(inside(r, c) and not floor.highway[r, c]), 0, 0]
-        for _ in range(SIGHT):
+        numbers = [int(inside(r, c) and not floor.highway[r, c]), 0, 0, 0, way_out(way)]
+        for steps in range(1, SIGHT + 1):
             other = who(r, c)
             if other is not None:
                 heading = s["heading"][other]
-                numbers[1:] = [int(heading == BACK[way]) - int(heading == way), senior(other)]
+                backed = steps < SIGHT and who(r + STEPS[way][0], c + STEPS[way][1]) is not None
+                numbers[1:4] = [int(heading == BACK[way]) - int(heading == way), senior(other), int(backed)]
             if other is not None or (s["carrying"][n] != NOTHING and r * floor.width + c in standing):
                 break
             r, c = r + STEPS[way][0], c + STEPS[way][1]
@@ -141,14 +166,14 @@ def test_all_of_it_is_as_seen_cell_by_cell() -> None:
     layout = "......g.....\n.xx..x..x...\n.xx.....x...\n............\nx..........."
     world, out = turned(layout, robots=9, worlds=2, request_queue=5, max_steps=60)
     generator, ways = np.random.default_rng(4), {}
-    total = np.zeros(TURNED_SIZE, int)
+    total, most = np.zeros(TURNED_SIZE, int), turned_bounds()
     for _ in range(120):
         world.step(drive(world, out, generator), out)
         for e, n in np.ndindex(2, 9):
             assert out[n, e, :TURNED_SIZE].tolist() == slow_around(world, e, n, ways)
             total += out[n, e, :TURNED_SIZE] != 0
+            assert (np.abs(out[n, e, :TURNED_SIZE]) <= most).all()
     assert total.min() > 0, "every number has been seen"
-    assert turned_bounds().tolist() == [1] * TURNED_SIZE
 
 
 def test_who_is_offline_sees_nothing_and_is_seen() -> None:
