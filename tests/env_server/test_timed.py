@@ -58,7 +58,7 @@ def slow_times(blocked: Mask, highway: Mask, family: int, target: int, against: 
 @pytest.mark.parametrize("family", [FREE, LOADED])
 def test_fields_equal_a_plain_search_over_cells_and_headings(family: int) -> None:
     longer = 0
-    for seed in range(40):
+    for seed in range(15):
         blocked, highway = random_floor(seed)
         cells, against = blocked.size, seed % 3
         d = make_distances(blocked, highway, targets=2 * cells, in_use=0, against=against, timed=True)
