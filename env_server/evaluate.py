@@ -22,22 +22,21 @@ from fleet.core.spec import Array
 class Evaluation:
     """Per episode (K,): mean return over robots, and deliveries per robot per 1,000 steps, offline ones counted in.
 
+    `deliveries` are None in a world in which nothing is delivered.
     `bound` is what deliveries would be if no robot ever waited for another (`Bound`); None if it wasn't asked for, or
     without dispatch.
     """
 
     returns: npt.NDArray[np.float64]
-    deliveries: npt.NDArray[np.float64]
+    deliveries: npt.NDArray[np.float64] | None
     bound: npt.NDArray[np.float64] | None = None
 
     def figures(self) -> dict[str, float]:
         """Means, and the half-width of the 95% interval of each; the bound, if there is one, and the share reached."""
-        figures = {
-            "return": float(self.returns.mean()),
-            "return_ci95": half_width(self.returns),
-            "deliveries_per_1000": float(self.deliveries.mean()),
-            "deliveries_ci95": half_width(self.deliveries),
-        }
+        figures = {"return": float(self.returns.mean()), "return_ci95": half_width(self.returns)}
+        if self.deliveries is not None:
+            figures["deliveries_per_1000"] = float(self.deliveries.mean())
+            figures["deliveries_ci95"] = half_width(self.deliveries)
         if self.bound is not None:
             most = float(self.bound.mean())
             figures["bound_per_1000"] = most
@@ -140,6 +139,6 @@ def _play(
         tick()
         if not playing.any():
             break
-    delivered = arena.metrics()["deliveries_by_copy"].sum(axis=0)  # (N, K) to (K,)
-    rate = delivered / (spec.robots * world.max_steps) * 1000.0
+    delivered = arena.metrics().get("deliveries_by_copy")  # (N, K)
+    rate = None if delivered is None else delivered.sum(axis=0) / (spec.robots * world.max_steps) * 1000.0
     return Evaluation(returns.mean(axis=0), rate, None if bound is None else bound.deliveries())

@@ -69,9 +69,10 @@ class World(Protocol):
         ...
 
     def metrics(self) -> Mapping[str, npt.NDArray[np.int64]]:
-        """Counters since the world was made, per robot: at least `deliveries` (N,) and `deliveries_by_copy` (N, E).
+        """Counters since the world was made, per robot: `deliveries` (N,) and `deliveries_by_copy` (N, E).
 
-        `illegal` (N,), if there is one, counts actions outside the space; the world must take such a one for none.
+        Where nothing is ever delivered (another one's environment) these two are left out. `illegal` (N,), if there is
+        one, counts actions outside the space; the world must take such a one for none.
         """
         ...
 

@@ -29,7 +29,7 @@ class Recorder:
         self._collector = collector
         self._rounds = rounds
         counted = collector.world.metrics()
-        self._deliveries = counted["deliveries"].copy()
+        self._deliveries = counted.get("deliveries", np.zeros(0, np.int64)).copy()
         self._illegal = _illegal(counted)
         self._diagnostics: dict[int, Mapping[str, float]] = {}
         self._next = 0
@@ -68,17 +68,14 @@ class Recorder:
         spec = self._collector.world.spec
         self.agent_steps += taken.steps * spec.robots * spec.worlds
         counted = self._collector.world.metrics()
-        deliveries, illegal = counted["deliveries"], _illegal(counted)
+        illegal = _illegal(counted)
         measures_s = self._totals.add(number, taken.rewards, taken.moved, self._lags, taken.measures_s)
-        per_robot = (deliveries - self._deliveries) / (taken.steps * spec.worlds) * 1000.0
-        self._deliveries = deliveries.copy()
         figures: Figures = {
             "round": number + 1,
             "rounds": self._rounds,
             "agent_steps": self.agent_steps,
             "agent_steps_per_s": taken.steps * spec.robots * spec.worlds / wall,
             "trained_per_s": self._trained / wall,
-            "deliveries_per_1000": float(per_robot.mean()),
             "reward_per_step": float(taken.rewards.mean()),
             "online": dealt.online,
             "withheld": dealt.withheld,
@@ -90,6 +87,13 @@ class Recorder:
             **{f"{name}_s": seconds for name, seconds in times.items()},
             **taken.moved,
         }
+        delivered = counted.get("deliveries")
+        robots: dict[str, list[float]] = {}
+        if delivered is not None:
+            per_robot = (delivered - self._deliveries) / (taken.steps * spec.worlds) * 1000.0
+            self._deliveries = delivered.copy()
+            figures["deliveries_per_1000"] = float(per_robot.mean())
+            robots["deliveries"] = [round(float(value), 3) for value in per_robot]
         if self._collector.episode_returns:
             figures["episode_return"] = float(np.concatenate(self._collector.episode_returns).mean())
         if illegal > self._illegal:
@@ -97,9 +101,8 @@ class Recorder:
         self._illegal = illegal
         figures.update({f"eval_{name}": value for name, value in evaluation.items()})
         learners = {str(learner): dict(self._diagnostics[learner]) for learner in self._told()}
-        robots = [round(float(value), 3) for value in per_robot]
         try:
-            self._metrics.append({**figures, "deliveries": robots, "learners": learners})
+            self._metrics.append({**figures, **robots, "learners": learners})
         except OSError as error:
             log.warning("round %d is missing in the record: %s", number + 1, error)
         self._diagnostics, self._trained, self._lags = {}, 0, []

@@ -17,7 +17,7 @@ from env_server.pettingzoo.board import Board
 from env_server.pettingzoo.job import Job
 from env_server.pettingzoo.setup import outline_of, pettingzoo_table, resolve, worker_count
 from env_server.pettingzoo.workers import Workers
-from env_server.plain import counted, first_clock, no_floor
+from env_server.plain import first_clock, no_floor
 from env_server.protocol import Body, Step
 from fleet.core.config.world import WorldConfig
 from fleet.core.spec import Array, WorldSpec
@@ -110,11 +110,8 @@ class PettingZooWorld:
         raise no_floor('"pettingzoo" has no floor')
 
     def metrics(self) -> Mapping[str, npt.NDArray[np.int64]]:
-        """Since the world was made: `deliveries` (N,) and `deliveries_by_copy` (N, E), of which there are none.
-
-        Also `illegal` (N,), the actions that no agent has.
-        """
-        return counted(np.zeros((self._spec.robots, self._spec.worlds), np.int64), self._illegal)
+        """Since the world was made: `illegal` (N,), the actions that no agent has. Nobody knows what a delivery is."""
+        return {"illegal": self._illegal.copy()}
 
     def state(self) -> dict[str, Array]:
         """Raises WorldError: nobody knows where a foreign environment keeps its state."""

@@ -48,7 +48,7 @@ def figures(status: Status) -> list[tuple[str, str]]:
     return [
         ("agent-steps", number(status.agent_steps)),
         ("agent-steps/s", number(status.agent_steps_per_s, 0)),
-        ("deliveries per robot per 1,000 steps", number(status.deliveries_per_1000)),
+        *([("deliveries per robot per 1,000 steps", number(status.deliveries_per_1000))] if _delivers(status) else []),
         ("episode return", number(status.episode_return)),
         ("robots online", f"{status.online} of {status.robots}"),
         *([("of these frozen", number(len(status.frozen)))] if status.frozen else []),
@@ -56,6 +56,11 @@ def figures(status: Status) -> list[tuple[str, str]]:
         ("restarts", number(status.restarts)),
         ("memory", size(status.memory_bytes)),
     ]
+
+
+def _delivers(status: Status) -> bool:
+    """Whether deliveries are told of: in some worlds there are none, which is known once a round is done."""
+    return status.deliveries_per_1000 is not None or not status.agent_steps
 
 
 class PlainDisplay:
@@ -91,10 +96,10 @@ def line(status: Status, compiles: bool = False) -> str:
     """One status as one line."""
     if not status.agent_steps:
         return phase_words(status, compiles)
+    told = f"{number(status.deliveries_per_1000)} deliveries per robot per 1,000 steps, " if _delivers(status) else ""
     return (
         f"{status.phase}: round {status.round}/{status.rounds}, {number(status.agent_steps_per_s, 0)} agent-steps/s, "
-        f"{number(status.deliveries_per_1000)} deliveries per robot per 1,000 steps, "
-        f"return {number(status.episode_return)}, {status.online} of {status.robots} robots online, "
+        f"{told}return {number(status.episode_return)}, {status.online} of {status.robots} robots online, "
         f"lag {number(status.policy_lag)}, {size(status.memory_bytes)}, {duration(status.eta_s)} left"
     )
 

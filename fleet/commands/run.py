@@ -170,13 +170,14 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     from fleet.core.balance import FROZEN
 
     figures, ledger = summary.get("figures", {}), summary.get("ledger", {})
+    delivered = figures.get("deliveries_per_1000")
     rows = [
         ("outcome", f"{summary['outcome']}: {str(summary['reason']).splitlines()[0]}"),
         ("time", duration(summary.get("wall_s"))),
         ("rounds", number(figures.get("round"))),
         ("agent-steps", number(figures.get("agent_steps"))),
         ("agent-steps/s in the last round", number(figures.get("agent_steps_per_s"), 0)),
-        ("deliveries per robot per 1,000 steps", number(figures.get("deliveries_per_1000"))),
+        *([("deliveries per robot per 1,000 steps", number(delivered))] if delivered is not None else []),
         ("episode return", number(figures.get("episode_return"))),
         *moving_rows(figures),
         ("restarts", _restarts(summary)),

@@ -51,6 +51,14 @@ def test_the_live_table_has_every_figure():
     assert {"agent-steps/s", "robots online", "policy lag", "memory", "episode return"} <= set(names)
 
 
+def test_deliveries_are_left_out_where_there_are_none_to_tell():
+    told = dataclasses.replace(status(1), deliveries_per_1000=0.0)
+    for each, is_told in ((told, True), (status(0), True), (status(1), False)):
+        assert ("deliveries per robot per 1,000 steps" in dict(figures(each))) == is_told
+    assert "deliveries" in line(told)
+    assert "deliveries" not in line(status(1))
+
+
 def test_the_live_display_draws(capsys):
     with LiveDisplay() as display:
         display.show(status(0, "starting"))

@@ -117,7 +117,7 @@ def _scheme(
         scheme=scheme,
         seeds=len(whole),
         failed=_errors(results),
-        deliveries=spread([found["evaluation"]["deliveries_per_1000"] for found in whole]),
+        deliveries=_delivered([found["evaluation"] for found in whole]),
         returns=spread([found["evaluation"]["return"] for found in whole]),
         bound=_mean([found["evaluation"].get("bound_per_1000") for found in whole]),
         at_steps=_reached(trained, "agent_steps", steps, measure),
@@ -147,8 +147,8 @@ def _faults(scheme: str, results: Sequence[Found]) -> FaultSummary:
         lost=_mean([found["lost"] for found in whole]),
         undone=_mean([found["undone"] for found in whole]),
         by_kind={kind: {name: _mean([fault[name] for fault in each[kind]]) for name in names} for kind in kinds},
-        without=spread([found["trained_without"]["deliveries_per_1000"] for found in whole]),
-        under=spread([found["trained_under"]["deliveries_per_1000"] for found in whole]),
+        without=_delivered([found["trained_without"] for found in whole]),
+        under=_delivered([found["trained_under"] for found in whole]),
     )
 
 
@@ -165,6 +165,10 @@ def _reached(trained: Sequence[Found], axis: Axis, at: float | None, measure: Me
 
 def _spread_of(whole: Sequence[Found], name: str) -> Spread | None:
     return spread([found[name] for found in whole if found[name] is not None])
+
+
+def _delivered(evaluations: Sequence[Found]) -> Spread | None:
+    return spread([each["deliveries_per_1000"] for each in evaluations if "deliveries_per_1000" in each])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

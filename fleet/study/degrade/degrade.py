@@ -89,6 +89,8 @@ def degrade(
     check(offline, bodies, seeds, episodes)
     trained = load_policies(directory, snapshot)
     robots = trained.spec.robots
+    if trained.config.world.is_foreign:
+        raise BadInput(f"{directory}: nothing is delivered in its world, and deliveries are what is measured here")
     if max(offline) > robots:
         raise BadInput(f"--offline {max(offline)}; {directory} has {robots} robots, so allowed are 0 to {robots}")
     counts = sorted({0, *offline})
@@ -148,6 +150,7 @@ def _measure(
             off = dict.fromkeys(order[:count], BODIES[body])
             world, policy = trained.config.world, trained.policy
             played = arena.evaluate(world, policy, seed, episodes=episodes, greedy=greedy, offline=off)
+            assert played.deliveries is not None
             found[body, count][number] = played.deliveries.mean()
             on_done(number * len(jobs) + index + 1, seeds * len(jobs))
     return found | {(body, 0): found[bodies[0], 0] for body in bodies}
