@@ -62,6 +62,10 @@ def test_its_policies_are_scored_played_and_started_from_but_not_resumed(trained
     assert "--init-from" in resumed.stderr
     played = fleet("eval", str(trained), "--episodes", "2", "--json")
     assert json.loads(played.stdout)["return"] < 0
+    assert "deliveries" not in played.stdout + (trained / "summary.json").read_text()
+    measured = fleet("degrade", str(trained), "--offline", "1", "--seeds", "2", "--episodes", "1")
+    assert (measured.returncode, measured.stdout) == (2, "")
+    assert "nothing is delivered in its world" in measured.stderr
     train(tmp_path / "next", "--single-process", "--init-from", str(trained))
 
 
