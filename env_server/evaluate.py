@@ -37,7 +37,7 @@ class Evaluation:
         if self.deliveries is not None:
             figures["deliveries_per_1000"] = float(self.deliveries.mean())
             figures["deliveries_ci95"] = half_width(self.deliveries)
-        if self.bound is not None:
+        if self.deliveries is not None and self.bound is not None:
             most = float(self.bound.mean())
             figures["bound_per_1000"] = most
             figures["bound_ci95"] = half_width(self.bound)

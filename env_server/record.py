@@ -29,7 +29,7 @@ class Recorder:
         self._collector = collector
         self._rounds = rounds
         counted = collector.world.metrics()
-        self._deliveries = counted.get("deliveries", np.zeros(0, np.int64)).copy()
+        self._deliveries = _delivered(counted)
         self._illegal = _illegal(counted)
         self._diagnostics: dict[int, Mapping[str, float]] = {}
         self._next = 0
@@ -87,13 +87,12 @@ class Recorder:
             **{f"{name}_s": seconds for name, seconds in times.items()},
             **taken.moved,
         }
-        delivered = counted.get("deliveries")
-        robots: dict[str, list[float]] = {}
-        if delivered is not None:
+        delivered, robots = _delivered(counted), {}
+        if delivered is not None and self._deliveries is not None:
             per_robot = (delivered - self._deliveries) / (taken.steps * spec.worlds) * 1000.0
-            self._deliveries = delivered.copy()
             figures["deliveries_per_1000"] = float(per_robot.mean())
             robots["deliveries"] = [round(float(value), 3) for value in per_robot]
+        self._deliveries = delivered
         if self._collector.episode_returns:
             figures["episode_return"] = float(np.concatenate(self._collector.episode_returns).mean())
         if illegal > self._illegal:
@@ -123,6 +122,10 @@ def recorded(metrics: Path) -> tuple[int, int]:
     """Rounds and agent-steps done as of the last line in metrics.jsonl; (0, 0) without one. Raises BadInput."""
     lines = read_jsonl(metrics) if metrics.exists() else []
     return (int(lines[-1]["round"]), int(lines[-1]["agent_steps"])) if lines else (0, 0)
+
+
+def _delivered(counted: Mapping[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.int64] | None:
+    return counted["deliveries"].copy() if "deliveries" in counted else None
 
 
 def _illegal(counted: Mapping[str, npt.NDArray[np.int64]]) -> int:

@@ -35,7 +35,9 @@ def random_rate(run: RunDirectory) -> float:
     config = load_config(run.config)
     spec = make_world(config.world).spec
     untrained = StackedPolicy(spec, config.network)  # without weights it acts uniformly at random
-    return float(evaluate(config.world, untrained, config.run.seed, episodes=64).deliveries.mean())
+    deliveries = evaluate(config.world, untrained, config.run.seed, episodes=64).deliveries
+    assert deliveries is not None, "only of worlds in which something is delivered"
+    return float(deliveries.mean())
 
 
 def plot(run: RunDirectory, out: Path) -> None:

@@ -114,6 +114,7 @@ def make_orders(floor: Floor, layout: Layout, config: WorldConfig) -> Dispatch:
         goals=layout.goals,
         service=np.ascontiguousarray(floor.service, np.int32),
         walled=bool(floor.blocked.any()),
+        shows_exits=layout.turned,
         distances=make_distances(
             floor.blocked,
             floor.highway,

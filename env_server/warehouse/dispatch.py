@@ -13,10 +13,11 @@ from env_server.warehouse.distance import U16, Distances, nearest_of
 from env_server.warehouse.state import DOWN, I32, LEFT, NOTHING, RIGHT, U8, UP
 
 OFF, RANDOM, NEAREST, MATCHING = 0, 1, 2, 3  # config world.dispatch, in its order
-# Bits of a robot's `sign`; the lowest four say for each side whether the next cell there is nearer to its target.
+# Bits of a robot's `sign`; the lowest four say for each side whether the next cell there is nearer to its target
+# (with timed ways: whether it gets there no later by that side than by any other).
 LOADED_SIGN, RETURNING_SIGN, UNDER_WAY_SIGN = 16, 32, 64
-EXIT = 15  # cells within which a robot knows of the next way out of a lane
 LONGEST_DETOUR = 15  # what is longer is cut off there
+EXIT = 15  # cells within which a robot knows of the next way out of a lane
 SIGHT = 8  # cells that a robot sees ahead; as long as the usual aisle between two crossings
 
 
@@ -33,7 +34,7 @@ class Dispatch(NamedTuple):
     nearest_goal: I32  # (cells,) goal number
     field_of: I32  # (E, N) field each robot is on its way by, NOTHING without a leg
     target: I32  # (E, N) cell each robot is on its way to, NOTHING without a leg
-    left: U16  # (E, N) steps there from where the robot is, by its field
+    left: U16  # (E, N) steps (timed: and quarter turns) there from where the robot is, by its field
     detour: U8  # (E, N, 4) timed ways: how much more of it by each side, LONGEST_DETOUR at most
     sign: U8  # (E, N) what others see of a robot's leg and load; see legs.py
     reach: U8  # (cells, 4) how many cells, SIGHT at most, one could drive straight on with nothing on the floor
@@ -60,6 +61,7 @@ def make_dispatch(
     goals: I32,
     service: I32,
     walled: bool,
+    shows_exits: bool,
     distances: Distances,
 ) -> Dispatch:
     """Dispatch for E `copies` of a floor with S `shelves`, or none and `service` points. Fields start unheld."""
@@ -79,7 +81,7 @@ def make_dispatch(
         detour=np.zeros((copies, robots, 4), np.uint8),
         sign=np.zeros((copies, robots), np.uint8),
         reach=_reach(distances.neighbours),
-        exits=_exits(distances),
+        exits=_exits(distances) if shows_exits else np.zeros((cells, 4), np.uint8),
         walled=walled,
         taken=np.zeros(max(shelves, service.size), np.uint8),
         idle=np.zeros(robots, np.int32),
@@ -93,7 +95,7 @@ def make_dispatch(
 def _exits(distances: Distances) -> U8:
     """As far as highways lead: a lane between shelves has no way out to its sides."""
     leads = (distances.neighbours != NOTHING) & (distances.highway[distances.neighbours] == 1)
-    crossing = [distances.highway.astype(bool) & leads[:, sides].any(1) for sides in ([LEFT, RIGHT], [UP, DOWN])]
+    crossing = [leads[:, sides].any(1) for sides in ([LEFT, RIGHT], [UP, DOWN])]
     exits = np.zeros(leads.shape, np.uint8)
     for side in range(4):
         there, on = distances.neighbours[:, side], leads[:, side]

@@ -1,4 +1,4 @@
-"""Shortest-path distances to any cell of a floor, measured when first asked for and kept while there is room.
+"""Shortest-path distances to any cell of a floor, in steps, and the room in which fields of them are kept (kept.py).
 
 The floor's walls and highways come in once; dispatch asks for a field whenever a robot's target changes, and the dense
 reward and the way in the observation read it in every step. A field holds the distance *to* its target from every cell.
@@ -39,14 +39,17 @@ class Distances(NamedTuple):
     complete: bool  # whether every target has room, so that nothing is ever thrown out
 
 
-def capacity(cells: int, targets: int, in_use: int, bound: int = DEFAULT_BOUND) -> int:
-    """Fields to make room for: all `targets` within `bound` bytes, else what fits, but more than are `in_use`."""
-    return min(targets, max(bound // (2 * cells), in_use + 1))
+def capacity(places: int, targets: int, in_use: int, bound: int = DEFAULT_BOUND) -> int:
+    """Fields of so many `places` to make room for.
+
+    All `targets` within `bound` bytes, else what fits, but more than are `in_use`.
+    """
+    return min(targets, max(bound // (2 * places), in_use + 1))
 
 
-def distance_bytes(cells: int, targets: int, in_use: int, bound: int = DEFAULT_BOUND) -> int:
+def distance_bytes(places: int, targets: int, in_use: int, bound: int = DEFAULT_BOUND) -> int:
     """What the fields take once all of them are filled."""
-    return 2 * cells * capacity(cells, targets, in_use, bound)
+    return 2 * places * capacity(places, targets, in_use, bound)
 
 
 def make_distances(

@@ -1,19 +1,15 @@
 """One robot's leg: where it leads, the distance field that shows the way, and how long the robot has made no headway.
 
 An order is begun and ended in handing.py and goes from leg to leg in orders.py; both say so here. The fields come from
-distance.py; which robot holds which derives from the State, so `rebuild` can find it again.
+kept.py; which robot holds which derives from the State, so `rebuild` can find it again.
 """
-
-import numpy as np
 
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.dispatch import LOADED_SIGN, LONGEST_DETOUR, RETURNING_SIGN, UNDER_WAY_SIGN, Dispatch
 from env_server.warehouse.distance import FAR, FREE, LOADED
 from env_server.warehouse.kept import hold, release, release_all
 from env_server.warehouse.state import DELIVER, FETCH, NO_LEG, NOTHING, ONLINE, RETURN, State
-
-# quarter turns from a heading to a side; both are numbered up, down, left, right
-TURNS = np.array([[0, 2, 1, 1], [2, 0, 1, 1], [1, 1, 0, 2], [1, 1, 2, 0]])
+from env_server.warehouse.timed import TURNS
 
 
 @compiled
@@ -43,8 +39,15 @@ def _hold_field(s: State, d: Dispatch, e: int, n: int) -> None:
     """Hold the field that fits robot `n`'s leg; it holds none."""
     d.target[e, n] = target(s, d, e, n)
     if s.leg[e, n] != NO_LEG:
-        family = LOADED if d.lifts and s.leg[e, n] != FETCH else FREE
+        family = LOADED if _is_laden(s, d, e, n) else FREE
         d.field_of[e, n] = hold(d.distances, family, d.target[e, n])
+
+
+@compiled
+def _is_laden(s: State, d: Dispatch, e: int, n: int) -> bool:
+    """Whether robot `n`, which has a leg, carries its shelf on it."""
+    laden: bool = d.lifts and s.leg[e, n] != FETCH
+    return laden
 
 
 @compiled
@@ -83,18 +86,19 @@ def _look_timed(s: State, d: Dispatch, e: int, n: int) -> int:
     sides, cell, heading = 0, s.cell[e, n], s.heading[e, n]
     field = d.distances.fields[d.field_of[e, n]]
     left = field[cell * 4 + heading]
-    laden = d.lifts and s.leg[e, n] != FETCH
+    laden = _is_laden(s, d, e, n)
     for side in range(4):
         there = d.distances.neighbours[cell, side]
         more = LONGEST_DETOUR
         if there != NOTHING and field[there * 4 + side] != FAR:
             cost = d.distances.costs[cell, side] if laden else 1
             more = min(more, TURNS[heading, side] + cost + field[there * 4 + side] - left)
-        if more == 0:
-            sides += 1 << side
-        elif laden and d.distances.highway[there] == 0 and there != d.target[e, n]:
+        if more != 0 and laden and d.distances.highway[there] == 0 and there != d.target[e, n]:
             more = LONGEST_DETOUR  # no way for it as long as a shelf stands there, and no way on if none does
-        d.detour[e, n, side] = more
+        # less than none: on highway shut in by slots, from where another cell has a shorter way out
+        d.detour[e, n, side] = max(0, more)
+        if more <= 0:
+            sides += 1 << side
     d.left[e, n] = left
     return sides
 

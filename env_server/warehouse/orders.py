@@ -79,7 +79,7 @@ def advance(s: State, d: Dispatch, f: Layout, e: int, before: I32, actions: U8, 
 
 @compiled
 def _gain(far: int, near: int) -> float:
-    """Steps come nearer by; none where there is no way."""
+    """What `far` is more than `near`; none where there is no way."""
     return 0.0 if far == FAR or near == FAR else float(far) - float(near)  # float: unsigned numbers would wrap
 
 

@@ -84,8 +84,8 @@ def copy_bytes(world: WorldConfig, floor: Floor, robots: int, observation: int) 
     """About what one copy takes in memory for its robots, with observations of that many bytes, and their floor."""
     from env_server.warehouse.observe import look_bytes
 
-    # nine int32, a uint16, five bytes and a counter; this observation and the one in which an episode ended
-    per_robot = 9 * 4 + 2 + 5 + 8 + 2 * observation
+    # twelve int32, a uint16, eight bytes and a counter; this observation and the one in which an episode ended
+    per_robot = 12 * 4 + 2 + 8 + 8 + 2 * observation
     window = look_bytes(floor.height, floor.width, world.sensor_range, world.dispatch != "off")
     return robots * per_robot + 2 * 4 * floor.cells + window + 36
 

@@ -114,7 +114,10 @@ def _print_faults(under: "Sequence[FaultSummary]") -> None:
         for kind, fault in scheme.by_kind.items()
     ]
     print_table(rows, header=("scheme", "fault", "speed kept", "recovery", "stood still", "lost", "updates"))
-    print("\na tenth of the robots stalled from the first step: deliveries of policies trained without and under it\n")
+    print(
+        "\na tenth of the robots stalled from the first step: what policies trained without and under the plan deliver "
+        "(their return, where nothing is delivered)\n"
+    )
     pairs = [(each.scheme, with_interval(each.without), with_interval(each.under)) for each in under]
     print_table(pairs, header=("scheme", "trained without", "trained under"))
     for scheme in under:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from fleet.commands.screen import duration, number, size
+from fleet.commands.screen import delivered, duration, number, size
 from fleet.control.status import Status
 
 
@@ -48,7 +48,7 @@ def figures(status: Status) -> list[tuple[str, str]]:
     return [
         ("agent-steps", number(status.agent_steps)),
         ("agent-steps/s", number(status.agent_steps_per_s, 0)),
-        *([("deliveries per robot per 1,000 steps", number(status.deliveries_per_1000))] if _delivers(status) else []),
+        *delivered(status.agent_steps, status.deliveries_per_1000),
         ("episode return", number(status.episode_return)),
         ("robots online", f"{status.online} of {status.robots}"),
         *([("of these frozen", number(len(status.frozen)))] if status.frozen else []),
@@ -56,11 +56,6 @@ def figures(status: Status) -> list[tuple[str, str]]:
         ("restarts", number(status.restarts)),
         ("memory", size(status.memory_bytes)),
     ]
-
-
-def _delivers(status: Status) -> bool:
-    """Whether deliveries are told of: in some worlds there are none, which is known once a round is done."""
-    return status.deliveries_per_1000 is not None or not status.agent_steps
 
 
 class PlainDisplay:
@@ -96,7 +91,7 @@ def line(status: Status, compiles: bool = False) -> str:
     """One status as one line."""
     if not status.agent_steps:
         return phase_words(status, compiles)
-    told = f"{number(status.deliveries_per_1000)} deliveries per robot per 1,000 steps, " if _delivers(status) else ""
+    told = "".join(f"{rate} {what}, " for what, rate in delivered(status.agent_steps, status.deliveries_per_1000))
     return (
         f"{status.phase}: round {status.round}/{status.rounds}, {number(status.agent_steps_per_s, 0)} agent-steps/s, "
         f"{told}return {number(status.episode_return)}, {status.online} of {status.robots} robots online, "

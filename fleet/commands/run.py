@@ -166,18 +166,17 @@ def _restarts(summary: dict[str, Any]) -> str:
 def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """A run's summary.json as rows: what it is, and how much."""
     from fleet.commands.moving import moving_rows
-    from fleet.commands.screen import duration, number
+    from fleet.commands.screen import delivered, duration, number
     from fleet.core.balance import FROZEN
 
     figures, ledger = summary.get("figures", {}), summary.get("ledger", {})
-    delivered = figures.get("deliveries_per_1000")
     rows = [
         ("outcome", f"{summary['outcome']}: {str(summary['reason']).splitlines()[0]}"),
         ("time", duration(summary.get("wall_s"))),
         ("rounds", number(figures.get("round"))),
         ("agent-steps", number(figures.get("agent_steps"))),
         ("agent-steps/s in the last round", number(figures.get("agent_steps_per_s"), 0)),
-        *([("deliveries per robot per 1,000 steps", number(delivered))] if delivered is not None else []),
+        *delivered(figures.get("agent_steps"), figures.get("deliveries_per_1000")),
         ("episode return", number(figures.get("episode_return"))),
         *moving_rows(figures),
         ("restarts", _restarts(summary)),

@@ -35,6 +35,11 @@ def print_table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> No
         print("  ".join(cells).rstrip())
 
 
+def delivered(agent_steps: int | None, rate: float | None) -> list[tuple[str, str]]:
+    """The row that tells deliveries; none of a world in which there are none, as is known after its first round."""
+    return [] if agent_steps and rate is None else [("deliveries per robot per 1,000 steps", number(rate))]
+
+
 def count_up(what: str) -> Callable[[int, int], None]:
     """Counts what is done on a terminal's stderr, in one line that is wiped when all of it is."""
 

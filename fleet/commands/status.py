@@ -50,15 +50,14 @@ def _from_files(run: "RunDirectory") -> dict[str, Any]:
 
 
 def _print_running(data: dict[str, Any]) -> None:
-    from fleet.commands.screen import duration, number, print_table, size
+    from fleet.commands.screen import delivered, duration, number, print_table, size
 
-    delivered = data["deliveries_per_1000"]  # None before the first round, and where nothing is ever delivered
     print(f"{data['phase']}: round {data['round']} of {data['rounds']}, {duration(data['eta_s'])} left\n")
     print_table(
         [
             ("agent-steps", number(data["agent_steps"])),
             ("agent-steps/s", number(data["agent_steps_per_s"], 0)),
-            *([("deliveries per robot per 1,000 steps", number(delivered))] if delivered is not None else []),
+            *delivered(data["agent_steps"], data["deliveries_per_1000"]),
             ("episode return", number(data["episode_return"])),
             ("robots online", f"{data['online']} of {data['robots']}"),
             *([("robots held away", _list(data["away"]))] if data["away"] else []),

@@ -157,10 +157,10 @@ def _check_networks(file: Path, theirs: Config, ours: Config) -> None:
     seen = arrays["obs.mean"].shape[-1] if "obs.mean" in arrays else arrays["actor.0.weight"].shape[-2]
     wanted, world = survey(ours.world).observation_size, theirs.world
     if seen != wanted:
+        settings = ("sensor_range", "window", "way", "dispatch", "kind")
+        said = ", ".join(f"world.{name} = {getattr(world, name)}" for name in settings)
         raise BadInput(
-            f"{file}: it sees {seen} numbers (world.sensor_range = {world.sensor_range}, world.window = "
-            f'"{world.window}", world.dispatch = "{world.dispatch}", world.kind = "{world.kind}"), the robots of this '
-            f"run see {wanted}; allowed is only the same"
+            f"{file}: it sees {seen} numbers ({said}), the robots of this run see {wanted}; allowed is only the same"
         )
 
 

@@ -22,7 +22,7 @@ from fleet.core.faults.resolve import resolve as resolve_plan
 from fleet.core.files import write_atomic
 from fleet.core.platform import require_descriptors, require_device, require_linux
 from fleet.core.rundir import RunDirectory
-from fleet.study.cost.cost import check_baseline, write_cost
+from fleet.study.cost.cost import check_baseline, check_delivers, write_cost
 from fleet.study.origin import (
     Beginning,
     check_rounds_left,
@@ -80,6 +80,7 @@ def without_faults(
 
     Raises BadInput as `run` does, and if `folder` exists: better before the baseline is trained than after.
     """
+    check_delivers(config)
     if folder.exists():
         raise BadInput(f"{folder} exists already; name another folder, or remove it")
     quiet = config.model_copy(update={"faults": FaultPlan()})

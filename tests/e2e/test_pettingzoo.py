@@ -67,6 +67,10 @@ def test_its_policies_are_scored_played_and_started_from_but_not_resumed(trained
     assert (measured.returncode, measured.stdout) == (2, "")
     assert "nothing is delivered in its world" in measured.stderr
     train(tmp_path / "next", "--single-process", "--init-from", str(trained))
+    for baseline in ("auto", str(trained)):
+        refused = fleet("run", *SMALL, "--baseline", baseline, "--out", str(tmp_path / "faulty"))
+        assert (refused.returncode, refused.stdout.count("round")) == (2, 0)
+        assert "nothing is delivered in this world" in refused.stderr
 
 
 def test_a_worker_that_is_killed_costs_a_server_life_and_nothing_is_left(

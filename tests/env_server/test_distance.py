@@ -130,10 +130,10 @@ def test_nearest_of_is_the_least_way_along_highways() -> None:
 
 
 def test_capacity_is_all_targets_if_they_fit_else_the_bound_but_enough_for_those_in_use() -> None:
-    assert capacity(cells=100, targets=50, in_use=10, bound=1 << 20) == 50
-    assert capacity(cells=100, targets=50, in_use=10, bound=4_000) == 20
-    assert capacity(cells=100, targets=50, in_use=30, bound=4_000) == 31
-    assert distance_bytes(cells=100, targets=50, in_use=10, bound=4_000) == 4_000
+    assert capacity(places=100, targets=50, in_use=10, bound=1 << 20) == 50
+    assert capacity(places=100, targets=50, in_use=10, bound=4_000) == 20
+    assert capacity(places=100, targets=50, in_use=30, bound=4_000) == 31
+    assert distance_bytes(places=100, targets=50, in_use=10, bound=4_000) == 4_000
 
 
 def test_a_full_cache_keeps_fields_in_use_and_measures_the_others_again() -> None:

@@ -62,7 +62,9 @@ class WorldConfig(Table):
         description="individual, global, two-stage (as RWARE) or dense (distance gained on the order's leg; needs "
         "dispatch; the handoff task's only one). Unset: dense with dispatch, individual without.",
     )
-    dense_scale: float = Field(0.02, ge=0, le=1, description="Dense reward for one cell of distance gained.")
+    dense_scale: float = Field(
+        0.02, ge=0, le=1, description='Dense reward for one step (way = "time": or turn) less to the target.'
+    )
     request_queue: int | None = Field(
         None, ge=1, description="Open requests at any time. Unset: the preset's, or one per robot."
     )
@@ -139,6 +141,13 @@ class WorldConfig(Table):
             raise ValueError("`stations` is for the free grid; a map or layout names its own goals")
         if self.reward == "dense" and self.dispatch == "off":
             raise ValueError('reward = "dense" pays for distance to an order, so it needs `dispatch`')
+        if self.way == "time" and self.dispatch == "off":
+            raise ValueError('way = "time" is how the way to an order is measured, so it needs `dispatch`')
+        if self.against and (self.dispatch == "off" or self.is_map_file):
+            raise ValueError(
+                f"against = {self.against} is for loaded robots on their way to an order, so it needs `dispatch` and a "
+                "floor with shelves"
+            )
         if self.window == "turned" and self.dispatch == "off":
             raise ValueError('window = "turned" shows who is longer on its way to an order, so it needs `dispatch`')
         if self.window == "turned" and self.sensor_range != 1:

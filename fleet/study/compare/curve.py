@@ -45,8 +45,9 @@ def over_rounds(lines: Lines, values: Sequence[float]) -> float | None:
 def curve(lines: Lines, points: int = POINTS) -> dict[str, list[float]]:
     """`agent_steps` and `wall_s` so far, and the means of `deliveries`, `reward` and `return` since the point before.
 
-    `deliveries` is per robot per 1,000 steps (0 where nothing is delivered), `reward` per robot and step, `return` that
-    of an episode (of rounds in which none ended, that of the round before; 0 until the first has); at most `points`.
+    `deliveries` is per robot per 1,000 steps (left out where nothing is delivered), `reward` per robot and step,
+    `return` that of an episode (of rounds in which none ended, that of the round before; 0 until the first has); at
+    most `points`.
     """
     wall = list(accumulate(float(line["wall_s"]) * n for line, n in zip(lines, stands_for(lines), strict=True)))
     returns = list(accumulate(lines, lambda last, line: float(line.get("episode_return", last)), initial=0.0))[1:]
@@ -55,8 +56,11 @@ def curve(lines: Lines, points: int = POINTS) -> dict[str, list[float]]:
     return {
         "agent_steps": [float(lines[chunk[-1]]["agent_steps"]) for chunk in chunks],
         "wall_s": [wall[chunk[-1]] for chunk in chunks],
-        "deliveries": [statistics.fmean(lines[k].get("deliveries_per_1000", 0.0) for k in chunk) for chunk in chunks],
-        "reward": [statistics.fmean(lines[k]["reward_per_step"] for k in chunk) for chunk in chunks],
+        **{
+            name: [statistics.fmean(lines[k][figure] for k in chunk) for chunk in chunks]
+            for name, figure in (("deliveries", "deliveries_per_1000"), ("reward", "reward_per_step"))
+            if all(figure in line for line in lines)
+        },
         "return": [statistics.fmean(returns[k] for k in chunk) for chunk in chunks],
     }
 

@@ -147,8 +147,8 @@ def _faults(scheme: str, results: Sequence[Found]) -> FaultSummary:
         lost=_mean([found["lost"] for found in whole]),
         undone=_mean([found["undone"] for found in whole]),
         by_kind={kind: {name: _mean([fault[name] for fault in each[kind]]) for name in names} for kind in kinds},
-        without=_delivered([found["trained_without"] for found in whole]),
-        under=_delivered([found["trained_under"] for found in whole]),
+        without=_scored([found["trained_without"] for found in whole]),
+        under=_scored([found["trained_under"] for found in whole]),
     )
 
 
@@ -165,6 +165,11 @@ def _reached(trained: Sequence[Found], axis: Axis, at: float | None, measure: Me
 
 def _spread_of(whole: Sequence[Found], name: str) -> Spread | None:
     return spread([found[name] for found in whole if found[name] is not None])
+
+
+def _scored(evaluations: Sequence[Found]) -> Spread | None:
+    """Deliveries; where nothing is delivered, returns."""
+    return _delivered(evaluations) or spread([each["return"] for each in evaluations])
 
 
 def _delivered(evaluations: Sequence[Found]) -> Spread | None:

@@ -134,6 +134,7 @@ def _cost(
 
 def check_baseline(config: Config, baseline: str | Path) -> None:
     """Raise BadInput unless the run in `baseline` is of `config` without its faults, and has recorded rounds."""
+    check_delivers(config)
     directory = RunDirectory.open(Path(baseline))
     theirs = load_config(directory.config)
     if theirs.faults.fault or theirs.faults.rates is not None:
@@ -145,6 +146,12 @@ def check_baseline(config: Config, baseline: str | Path) -> None:
         raise BadInput(f"--baseline {baseline}: {said}; allowed is only the same")
     if not rates(_read(directory)):
         raise BadInput(f"--baseline {baseline}: it has recorded no round")
+
+
+def check_delivers(config: Config) -> None:
+    """Raise BadInput where there is nothing to compare with a baseline's."""
+    if config.world.is_foreign:
+        raise BadInput("--baseline compares deliveries, and nothing is delivered in this world; leave it out")
 
 
 def _against(config: Config, run: History, found: Sequence[Case], baseline: Path) -> Against | None:
