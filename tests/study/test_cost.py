@@ -94,11 +94,11 @@ def test_a_planned_kill_fault_by_fault(tmp_path):
     assert fault.during.agent_steps_per_s == pytest.approx(3 * EACH * 2 / 10.0)  # rounds 3, 4 and 5
 
 
-def central(path, walls, trained):
-    """A run under one learner for all robots, killed while it has round 3 and back in round 5."""
+def central(path, walls, trained, fault=None, told=None):
+    """A run under one learner for all robots, killed while it has round 3 and back in round 5; or what else is told."""
     config = load_config("smoke", ["mapping=central", "learner.algorithm=mappo", f"run.rounds={ROUNDS}"])
     kill = KILL.model_copy(update={"robots": (0, 1, 2), "body": "drives-on"})
-    config = config.model_copy(update={"faults": FaultPlan(fault=(kill,))})
+    config = config.model_copy(update={"faults": FaultPlan(fault=(fault or kill,))})
     with RunDirectory.create(path, to_toml(config), ["fleet", "run"]) as run:
         lines = [
             {"round": number + 1, "deliveries_per_1000": 1.0, "wall_s": wall, "trained_per_s": 100.0 * rate}
@@ -108,6 +108,9 @@ def central(path, walls, trained):
         run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
     about = {"number": 0, "kind": "kill", "target": "robots", "learner": 0, "robots": [0, 1, 2]}
     online = {"learner": 0, "incarnation": 1, "round": 5, "version": 3}
+    if told is not None:
+        events(run, *told)
+        return run
     events(
         run,
         {"event": "inject", "process": "learner-0", **about, "round": 3, "at": 20.0},
@@ -135,6 +138,24 @@ def test_a_fault_that_hits_all_robots_tells_how_long_training_stood_still(tmp_pa
     (fault,) = cost.faults
     assert (fault.round, fault.back, fault.during) == (3, 5, None)
     assert fault.idle_s == (None if idle is None else pytest.approx(idle))
+
+
+def test_what_waited_for_a_link_cut_by_the_clock_may_be_the_next_round(tmp_path):
+    """Broken by looking only at the round in which it was mended, which was dealt out before it was cut."""
+    cut = FaultConfig(kind="cut", robots=(0, 1, 2), round=3, for_s=2.0)
+    about = {"number": 0, "kind": "cut", "target": "robots", "learner": 0, "robots": [0, 1, 2], "round": 3}
+    seen = {"number": 0, "round": 3, "kind": "cut"}
+    told = [
+        {"event": "inject", "process": "learner-0", **about, "at": 20.0},
+        {"event": "struck", "process": "env_server", "details": seen, "at": 20.0},
+        {"event": "mended", "process": "env_server", "details": seen, "at": 22.0},
+    ]
+    run = central(tmp_path / "run", (9, 2, 2, 2, 4, 2, 2, 2), (1,) * 8, cut, told)
+    cost = measure(run.path)
+    assert cost is not None
+    (fault,) = cost.faults
+    assert (fault.round, fault.back) == (3, 3)
+    assert fault.idle_s == pytest.approx(2.0)
 
 
 def test_a_fault_with_survivors_is_told_by_them(tmp_path):
