@@ -146,8 +146,8 @@ def _idle(case: Case, quiet: Sequence[int], run: History) -> float | None:
     """For how long training stood still, where there are no survivors to tell it by.
 
     Seconds from the last round before `case` to the end of the first trained once it is over, less those that as many
-    trained rounds took among the `quiet` ones. What is over by the clock was over somewhere in a round: the one that had
-    to wait for it may be the next.
+    trained rounds took among the `quiet` ones. What is over by the clock was over somewhere in a round: the one that
+    had to wait for it may be the next.
     """
     if case.round is None or not quiet:
         return None
