@@ -3,8 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from actors.ways import neighbours_of
 from env_server.warehouse.dispatch import Dispatch, make_dispatch
-from env_server.warehouse.distance import make_distances, neighbours_of
+from env_server.warehouse.distance import make_distances
 from env_server.warehouse.floor import Floor
 from env_server.warehouse.observe import GUARD, look_bytes
 from env_server.warehouse.state import NO_LEG, NOTHING, Layout, Scratch, State

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.view import FloorView
-from actors.ways import wrong_way
+from actors.ways import neighbours_of, wrong_way
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.state import I32, NOTHING, U8
 
@@ -92,14 +92,6 @@ def poses(timed: bool) -> int:
     return 4 if timed else 1
 
 
-def neighbours_of(blocked: npt.NDArray[np.bool_]) -> I32:
-    """The cells up, down, left and right of each, int32 (cells, 4); NOTHING over the edge or where blocked."""
-    numbers = np.arange(blocked.size, dtype=np.int32).reshape(blocked.shape)
-    walled = np.pad(np.where(blocked, np.int32(NOTHING), numbers), 1, constant_values=NOTHING)
-    sides = [walled[:-2, 1:-1], walled[2:, 1:-1], walled[1:-1, :-2], walled[1:-1, 2:]]
-    return np.ascontiguousarray(np.stack(sides, axis=-1).reshape(-1, 4))
-
-
 @compiled
 def measure(d: Distances, family: int, target: int, out: U16) -> None:
     """Write the distance to `target` from every cell into `out` (cells,)."""
@@ -130,18 +122,26 @@ def _drive_back(d: Distances, out: U16) -> int:
             if there < 0 or d.highway[there] == 0:
                 continue
             cost = min(out[here] + d.costs[there, side ^ 1], FAR - 1)  # from there one comes by the opposite side
-            if cost < out[there]:
-                out[there] = cost
-                if d.queued[there] == 0:
-                    d.queued[there] = 1
-                    d.frontier[(head + count) % room] = there
-                    count += 1
+            count = lower(d, out, there, cost, head, count)
     for cell in range(out.size):
         if out[cell] != FAR:
             d.frontier[count] = cell
             count += 1
     _sort(d.frontier, count, out)
     return count
+
+
+@compiled
+def lower(d: Distances, out: U16, place: int, cost: int, head: int, count: int) -> int:
+    """Have `place` looked at again if `cost` is less than was known; how many then wait in the ring from `head` on."""
+    if cost >= out[place]:
+        return count
+    out[place] = cost
+    if d.queued[place] == 1:
+        return count
+    d.queued[place] = 1
+    d.frontier[(head + count) % d.frontier.size] = place
+    return count + 1
 
 
 @compiled

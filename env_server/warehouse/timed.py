@@ -6,7 +6,7 @@ With `world.way = "time"` they stand in a field in place of the steps of distanc
 import numpy as np
 
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.distance import FAR, FREE, U16, Distances
+from env_server.warehouse.distance import FAR, FREE, U16, Distances, lower
 
 # quarter turns from a heading to a side; both are numbered up, down, left, right
 TURNS = np.array([[0, 2, 1, 1], [2, 0, 1, 1], [1, 1, 0, 2], [1, 1, 2, 0]])
@@ -57,13 +57,7 @@ def _drive_back(d: Distances, out: U16, loaded: bool) -> None:
                 if behind < 0 or (loaded and d.highway[behind] == 0):
                     continue
                 cost = d.costs[behind, heading] if loaded else 1
-            time = min(out[place] + cost, FAR - 1)
-            if time < out[before]:
-                out[before] = time
-                if d.queued[before] == 0:
-                    d.queued[before] = 1
-                    d.frontier[(head + count) % room] = before
-                    count += 1
+            count = lower(d, out, before, min(out[place] + cost, FAR - 1), head, count)
 
 
 @compiled

@@ -88,7 +88,6 @@ class WorldConfig(Table):
         description="With dispatch: lanes are one-way by turns, and on the way shown (and paid for) to a loaded robot "
         "each cell against its lane counts as so many more. 0: all lanes are two-way.",
     )
-
     way: Literal["steps", "time"] = Field(
         "steps",
         description="With dispatch: how far a target is, as shown and paid for. In steps; or in time, quarter turns "

@@ -53,16 +53,15 @@ def curve(lines: Lines, points: int = POINTS) -> dict[str, list[float]]:
     returns = list(accumulate(lines, lambda last, line: float(line.get("episode_return", last)), initial=0.0))[1:]
     chunks = [range(len(lines) * k // points, len(lines) * (k + 1) // points) for k in range(points)]
     chunks = [chunk for chunk in chunks if chunk]
-    return {
+    found = {
         "agent_steps": [float(lines[chunk[-1]]["agent_steps"]) for chunk in chunks],
         "wall_s": [wall[chunk[-1]] for chunk in chunks],
-        **{
-            name: [statistics.fmean(lines[k][figure] for k in chunk) for chunk in chunks]
-            for name, figure in (("deliveries", "deliveries_per_1000"), ("reward", "reward_per_step"))
-            if all(figure in line for line in lines)
-        },
+        "reward": [statistics.fmean(lines[k]["reward_per_step"] for k in chunk) for chunk in chunks],
         "return": [statistics.fmean(returns[k] for k in chunk) for chunk in chunks],
     }
+    if all(DELIVERIES in line for line in lines):
+        found["deliveries"] = [statistics.fmean(lines[k][DELIVERIES] for k in chunk) for chunk in chunks]
+    return found
 
 
 def reached(found: Curve, axis: Axis, at: float, measure: Measure = DELIVERIES) -> float | None:
