@@ -9,15 +9,13 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from actors.errors import ActorError
 from env_server.harness import Harness, Tell
 from env_server.nudges import Nudges
 from env_server.roster import Actors, Hearer, Roster
 from fleet.core.data_channel import Spoiled
 from fleet.core.messages import Hello, Message, Policy, Rollout, Stop, Welcome
+from fleet.core.spec import Array
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +42,7 @@ class Line(Protocol):
 class Judging(Actors, Protocol):
     """Actors that know what they can act with; `StackedPolicy` is one."""
 
-    def check(self, weights: Mapping[str, npt.NDArray[np.float32]], robots: int) -> None:
+    def check(self, weights: Mapping[str, Array], robots: int) -> None:
         """Raise ActorError unless `weights` are for these networks, of one or of each of `robots`."""
         ...
 

@@ -7,9 +7,6 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from env_server.dealt import Dealt
 from env_server.pacing import Standing
 from fleet.core.balance import FROZEN
@@ -17,7 +14,7 @@ from fleet.core.ledger import RolloutName
 from fleet.core.ledger_file import Ledger
 from fleet.core.messages import Hello, Policy, Rollout, Welcome
 from fleet.core.session import Outstanding, Phase, Refused, Session
-from fleet.core.spec import RolloutBatch, WorldSpec
+from fleet.core.spec import Array, RolloutBatch, WorldSpec
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +36,7 @@ class Taken(Protocol):
 class Actors(Protocol):
     """What acts with the policies; `StackedPolicy` is one."""
 
-    def load(self, robots: Sequence[int], weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
+    def load(self, robots: Sequence[int], weights: Mapping[str, Array]) -> None:
         """Act with these weights from now on."""
         ...
 

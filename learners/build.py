@@ -4,6 +4,7 @@ import torch
 
 from fleet.core.config import Config
 from fleet.core.spec import WorldSpec
+from learners.halved import Halved
 from learners.ippo import Ippo
 from learners.joint import Joint
 from learners.mappo import Mappo
@@ -21,8 +22,13 @@ def build_learner(config: Config, spec: WorldSpec, learner: int) -> Learner:
     round as the number of threads has it. Raises LearnerError if there is no such device as `learners.device` here.
     """
     torch.set_num_threads(1)
+    _require(config.learners.device)
+    built = _build(config, spec, learner)
+    return Halved(built) if config.wire.policies == "float16" else built
+
+
+def _build(config: Config, spec: WorldSpec, learner: int) -> Learner:
     device = config.learners.device
-    _require(device)
     if config.learner.algorithm == "mappo":
         return Mappo(config, spec)
     if config.learner.algorithm == "joint":

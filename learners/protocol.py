@@ -36,8 +36,11 @@ class Learner(Protocol):
         """
         ...
 
-    def weights(self) -> dict[str, F32]:
-        """Fresh copies of what the actor needs, f32: "actor.0.weight" (in, out), ..., "obs.mean", "obs.scale" (D,)."""
+    def weights(self) -> Mapping[str, Array]:
+        """Fresh copies of what the actor needs: "actor.0.weight" (in, out), ..., "obs.mean", "obs.scale" (D,).
+
+        All f32; the networks' f16 with `wire.policies = "float16"`.
+        """
         ...
 
     def save(self) -> tuple[dict[str, Array], Meta]:

@@ -51,7 +51,7 @@ def _rehearse() -> None:
     welcome = decode(encode(Welcome(_RUN, 0, 0, 0, -1, (0,), _SPEC)))
     assert isinstance(welcome, Welcome)
     learner = build_learner(config, welcome.spec, start.learner)
-    encode(Policy(_RUN, 0, 0, 0, 0, (), learner.weights(), {}))
+    encode(Policy(_RUN, 0, 0, 0, 0, (), dict(learner.weights()), {}))
 
 
 def _learner(scaling: str, update: str, per_process: int) -> Learner:

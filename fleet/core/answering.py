@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from math import inf
 
-import numpy as np
-import numpy.typing as npt
-
 from fleet.core import checks
 from fleet.core.checks import MessageError
 from fleet.core.codec import BadFrame
 from fleet.core.messages import Hello, Policy, Rollout, Welcome
+from fleet.core.spec import Array
 
 WELCOME_S = 5.0
 """How long a welcome is waited for; each further hello waits twice as long, so that a slow link is greeted at last."""
@@ -145,7 +143,7 @@ class Answering:
         self,
         version: int,
         rollouts: tuple[int, ...],
-        weights: Mapping[str, npt.NDArray[np.float32]],
+        weights: Mapping[str, Array],
         diagnostics: Mapping[str, float],
         now: float,
     ) -> Policy:
@@ -154,7 +152,7 @@ class Answering:
         self._repeated = False
         return self.again(weights, now)
 
-    def again(self, weights: Mapping[str, npt.NDArray[np.float32]], now: float) -> Policy:
+    def again(self, weights: Mapping[str, Array], now: float) -> Policy:
         """The last policy once more; `weights` are the same ones."""
         self._spoke_at = now
         rollouts, diagnostics = self._told

@@ -29,6 +29,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
     "int16": np.dtype("<i2"),
     "int32": np.dtype("<i4"),
     "int64": np.dtype("<i8"),
+    "float16": np.dtype("<f2"),
     "float32": np.dtype("<f4"),
     "float64": np.dtype("<f8"),
 }
@@ -145,7 +146,7 @@ def finite(name: str, value: Array) -> None:
 
 
 def weights(value: object) -> None:
-    """Named f32 arrays, finite and not empty."""
+    """Named f32 or f16 arrays, finite and not empty."""
     if type(value) is not dict or not 1 <= len(value) <= MAX_ARRAYS:
         raise MessageError(f"weights are {shown(value)}; allowed are dicts of 1 to {MAX_ARRAYS} arrays")
     for name, item in value.items():
@@ -153,7 +154,7 @@ def weights(value: object) -> None:
         dimensions = getattr(item, "ndim", 0)
         if dimensions > MAX_DIMENSIONS:
             raise MessageError(f"{name} has {dimensions} dimensions; allowed are at most {MAX_DIMENSIONS}")
-        array(name, item, (None,) * dimensions, ("float32",))
+        array(name, item, (None,) * dimensions, ("float16", "float32"))
         if item.size == 0:
             raise MessageError(f"{name} has shape {item.shape}; allowed are arrays with at least one element")
         finite(name, item)

@@ -11,12 +11,9 @@ says null.
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
 from fleet.core import checks
 from fleet.core.checks import MessageError
-from fleet.core.spec import RolloutBatch, WorldSpec
+from fleet.core.spec import Array, RolloutBatch, WorldSpec
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -37,7 +34,7 @@ __all__ = [
     "Welcome",
 ]
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """Travels in every header. A message of any other version, older or newer, is refused."""
 
 _MAX_ID = 2**31 - 1
@@ -117,7 +114,7 @@ class Rollout:
 class Policy:
     """What a learner has learned. `rollouts`: the sequence numbers it learned from, ascending; () for the first.
 
-    `weights` are finite f32 arrays by name; `diagnostics` are figures to be shown.
+    `weights` are finite f32 or f16 arrays by name; `diagnostics` are figures to be shown.
     """
 
     run: str
@@ -126,7 +123,7 @@ class Policy:
     incarnation: int
     version: int
     rollouts: tuple[int, ...]
-    weights: dict[str, npt.NDArray[np.float32]]
+    weights: dict[str, Array]
     diagnostics: dict[str, float]
 
     def __post_init__(self) -> None:

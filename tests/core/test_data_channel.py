@@ -97,7 +97,7 @@ def test_a_policy_is_sent_as_it_was(server: DataServer, client: DataClient) -> N
         (b"learner-3/0", [b"\xc1" * 100], "header"),
         (b"learner-3/0", [b"x"] * 1000, "frames"),
         (b"learner-3/0", [*encode(make_policy()), b""], "frames"),
-        (b"learner-3/0", [encode(make_policy())[0].replace(b"\xa5fleet\x02", b"\xa5fleet\x03")], "protocol"),  # type: ignore[union-attr]
+        (b"learner-3/0", [encode(make_policy())[0].replace(b"\xa5fleet\x03", b"\xa5fleet\x04")], "protocol"),  # type: ignore[union-attr]
     ],
 )
 def test_a_bad_message_is_counted_and_its_sender_goes_on(

@@ -42,11 +42,11 @@ def options(algorithm: str, *more: str) -> list[str]:
     return [part for setting in (*settings(algorithm), *more) for part in ("--set", setting)]
 
 
-@pytest.mark.parametrize("algorithm", ["mappo", "joint"])
-def test_comes_to_the_weights_of_one_process_alone(tmp_path: Path, algorithm: str) -> None:
-    done = fleet("run", "smoke", "--out", str(tmp_path / "fleet"), *options(algorithm))
+@pytest.mark.parametrize(("algorithm", "more"), [("mappo", ()), ("joint", ("wire.policies=float16",))])
+def test_comes_to_the_weights_of_one_process_alone(tmp_path: Path, algorithm: str, more: tuple[str, ...]) -> None:
+    done = fleet("run", "smoke", "--out", str(tmp_path / "fleet"), *options(algorithm, *more))
     assert done.returncode == 0, done.stderr
-    config = prepare(load_config("smoke", settings(algorithm)))
+    config = prepare(load_config("smoke", [*settings(algorithm), *more]))
     with RunDirectory.create(tmp_path / "alone", to_toml(config), []) as directory:
         SingleProcess(directory, config).run()
     assert weights(tmp_path / "fleet", 6) == weights(tmp_path / "alone", 6)

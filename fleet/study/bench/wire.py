@@ -131,9 +131,10 @@ class DataLine:
         self._sent = self._answered = 0
         endpoint = directory.endpoint("data")
         self._data = DataServer(endpoint, directory.run, self._counters)
-        shapes = {name: array.shape for name, array in build_learner(config, self.spec, 0).weights().items()}
+        published = build_learner(config, self.spec, 0).weights()
+        weights = {name: (array.dtype.name, array.shape) for name, array in published.items()}
         figures = [f"figure_{number}" for number in range(10)]  # about as many as an update's
-        self._peer = _start_peer({"endpoint": endpoint, "run": directory.run, "shapes": shapes, "figures": figures})
+        self._peer = _start_peer({"endpoint": endpoint, "run": directory.run, "weights": weights, "figures": figures})
 
     def __enter__(self) -> Self:
         ready = False

@@ -1,8 +1,8 @@
 """The other process of `fleet bench wire`: a learner that learns nothing, or the far end of a plain copy.
 
 `python -m fleet.study.bench.wire_peer JSON`, one line of JSON. A learner greets the server at `endpoint` and answers
-each rollout with a policy whose arrays have the given `shapes`. A copier reads `count` times `size` bytes from the
-inherited `socket` and gives `answer` bytes back, until the other end is closed.
+each rollout with a policy of arrays of ones, `weights` by name with dtype and shape. A copier reads `count` times
+`size` bytes from the inherited `socket` and gives `answer` bytes back, until the other end is closed.
 """
 
 import json
@@ -15,16 +15,17 @@ import numpy as np
 from fleet.core.counters import Counters
 from fleet.core.data_channel import DataClient
 from fleet.core.messages import Policy, Rollout, Stop, Welcome
+from fleet.core.spec import Array
 
 
-def learn(endpoint: str, run: str, shapes: Mapping[str, Sequence[int]], figures: Sequence[str]) -> None:
+def learn(endpoint: str, run: str, weights: Mapping[str, tuple[str, Sequence[int]]], figures: Sequence[str]) -> None:
     """Answer rollouts until told to stop."""
     client = DataClient(endpoint, run, 0, 0, Counters())
-    weights = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    arrays: dict[str, Array] = {name: np.ones(shape, dtype) for name, (dtype, shape) in weights.items()}
     diagnostics = dict.fromkeys(figures, 0.0)
 
     def publish(life: int, version: int, rollouts: tuple[int, ...]) -> None:
-        client.send(Policy(run, life, 0, 0, version, rollouts, weights, diagnostics))
+        client.send(Policy(run, life, 0, 0, version, rollouts, arrays, diagnostics))
 
     client.greet()
     going = True

@@ -52,7 +52,9 @@ def _of_a_round(config: Config, world: World) -> Traffic:
 
 def _policy(number: int, learner: Learner, rollout: Rollout) -> Policy:
     figures = learner.update(rollout.batch)
-    return Policy(_RUN, 0, number, 0, learner.version, rollouts=(0,), weights=learner.weights(), diagnostics=figures)
+    return Policy(
+        _RUN, 0, number, 0, learner.version, rollouts=(0,), weights=dict(learner.weights()), diagnostics=figures
+    )
 
 
 def _bytes(messages: Iterable[Message]) -> int:

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fleet.control.care.child import SERVER, Child, Phase
 from fleet.control.care.restarts import Budget
 from fleet.core.ledger import RolloutName
 from fleet.core.ledger_file import Ledger
 from fleet.core.messages import Policy, Rollout
+from fleet.core.spec import Array
 from fleet.study.simulation.scene import Scene
 
-Weights = dict[str, npt.NDArray[np.float32]]
+Weights = dict[str, Array]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Invariants:
         self._states.append(state)
         return state
 
-    def read(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> State:
+    def read(self, weights: Mapping[str, Array]) -> State:
         """The state that weights are of."""
         return self._states[int(weights["state"][0])]
 
