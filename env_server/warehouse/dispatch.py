@@ -27,6 +27,7 @@ class Dispatch(NamedTuple):
     rule: int  # RANDOM, NEAREST or MATCHING
     reward: int
     dense_scale: float
+    head_on: float  # what a step of it costs who has to give way, see head_on.py
     lifts: bool  # shelves are carried; False on a .map floor
     any_station: bool  # an order's station is drawn; False: the nearest to its shelf
     goals: I32  # (G,) cells
@@ -53,6 +54,7 @@ def make_dispatch(
     rule: int,
     reward: int,
     dense_scale: float,
+    head_on: float,
     any_station: bool,
     copies: int,
     robots: int,
@@ -70,6 +72,7 @@ def make_dispatch(
         rule=rule,
         reward=reward,
         dense_scale=dense_scale,
+        head_on=head_on,
         lifts=shelves > 0,
         any_station=any_station,
         goals=goals,

@@ -4,19 +4,18 @@ In a shelf world an order is one requested shelf: FETCH it where it stands, DELI
 slot it was taken from. On a .map floor it is a service point, then a station, and nothing is lifted.
 """
 
-import numpy as np
-import numpy.typing as npt
-
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.dispatch import Dispatch
 from env_server.warehouse.distance import FAR
 from env_server.warehouse.handing import hand_out
+from env_server.warehouse.head_on import charge
 from env_server.warehouse.legs import forget, look_around, retarget
 from env_server.warehouse.observe import relook
 from env_server.warehouse.random import below
 from env_server.warehouse.state import (
     DELIVER,
     DENSE,
+    F32,
     FETCH,
     GLOBAL,
     I32,
@@ -32,8 +31,6 @@ from env_server.warehouse.state import (
     Layout,
     State,
 )
-
-F32 = npt.NDArray[np.float32]
 
 
 @compiled
@@ -73,6 +70,8 @@ def advance(s: State, d: Dispatch, f: Layout, e: int, before: I32, actions: U8, 
             if cell == targets[n]:
                 _at_target(s, d, f, e, n, actions[n] == TOGGLE, rewards)
         idle |= legs[n] == NO_LEG
+    if d.head_on > 0:
+        charge(s, d, e, rewards)
     if idle:
         hand_out(s, d, f, e)
 

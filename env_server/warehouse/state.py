@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 I32 = npt.NDArray[np.int32]
 U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
 
 NOTHING = -1
 

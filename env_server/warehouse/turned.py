@@ -28,6 +28,7 @@ import numpy.typing as npt
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.dispatch import EXIT, LOADED_SIGN, Dispatch
 from env_server.warehouse.features import DOWNWARD, RIGHTWARD, SIDES, Row
+from env_server.warehouse.head_on import is_senior
 from env_server.warehouse.state import NOTHING, ONLINE, Layout, State
 
 PER_SIDE, PER_CORNER = 5, 6
@@ -74,7 +75,7 @@ def _write_side(s: State, d: Dispatch, f: Layout, e: int, n: int, side: int, fla
         other = s.robot_at[e, cell]
         if other != NOTHING:
             flat[at + 1] = _faces(s.heading[e, other], side ^ 1, side)
-            flat[at + 2] = _senior(s, e, n, other)
+            flat[at + 2] = 1 if is_senior(s, e, other, n) else -1
             flat[at + 3] = k + 1 < reach and s.robot_at[e, cell + step] != NOTHING
             return
         if loaded and s.standing[e, cell] != NOTHING:
@@ -102,16 +103,9 @@ def _write_corner(
     flat[at + 2] = sign >> (across ^ 1) & 1
     flat[at + 3] = sign >> (along ^ 1) & 1
     flat[at + 4] = sign & LOADED_SIGN != 0
-    flat[at + 5] = _senior(s, e, n, other)
+    flat[at + 5] = 1 if is_senior(s, e, other, n) else -1
 
 
 @compiled
 def _faces(heading: int, one: int, other: int) -> int:
     return 1 if heading == one else -1 if heading == other else 0
-
-
-@compiled
-def _senior(s: State, e: int, n: int, other: int) -> int:
-    """1 if robot `other` has been on its leg for longer than robot `n`, else -1."""
-    mine, theirs = s.age[e, n], s.age[e, other]
-    return 1 if theirs > mine or (theirs == mine and other < n) else -1
