@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(metavar="world|start|wire|faults|train|scale|peers", help="What to measure.")],
+    name: Annotated[
+        str, typer.Argument(metavar="world|planners|start|wire|faults|train|scale|peers", help="What to measure.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     robots: Annotated[str | None, typer.Option(metavar="N,N,...", help="scale: the sizes of the fleets.")] = None,
     picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="scale: draw it, as .png.")] = None,

@@ -15,6 +15,7 @@ from fleet.control.status import ProcessStatus, Status
 from fleet.core.config.load import load_config
 from fleet.core.errors import BadInput, FleetError
 from fleet.study.bench import bench
+from fleet.study.bench import planners as bench_planners
 from fleet.study.bench import scale as bench_scale
 from fleet.study.bench import start as bench_start
 from fleet.study.bench import train as bench_train
@@ -52,6 +53,14 @@ def test_world_compares_with_rware_and_by_number_of_robots() -> None:
     assert rows["world_cost_2_robots"].ratio == 1.0
     two, four = rows["world_cost_2_robots"], rows["world_cost_4_robots"]
     assert four.ratio == pytest.approx(four.value / two.value)
+
+
+@pytest.mark.slow
+def test_planners_are_timed_from_their_first_step_on() -> None:
+    rows = by_name(bench_planners.measure(robots=(3, 5), steps=4, parts=2))
+    names = [f"{name}_{count}_robots" for name in ("greedy", "pibt") for count in (3, 5)]
+    assert list(rows) == [row for name in names for row in (f"{name}_first", name)]
+    assert all(row.value > 0 for row in rows.values())
 
 
 @pytest.mark.slow

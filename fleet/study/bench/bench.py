@@ -9,6 +9,7 @@ from fleet.core.errors import BadInput
 
 BENCHMARKS = {
     "world": "the warehouse kernel against PyPI rware",
+    "planners": "how long the planners think about a step",
     "start": "forty learners from nothing to ready",
     "wire": "rollouts through sockets against a plain copy",
     "faults": "how fast faults are noticed and mended, and what they cost",
