@@ -107,6 +107,7 @@ def make_orders(floor: Floor, layout: Layout, config: WorldConfig) -> Dispatch:
         rule=DISPATCHES.index(config.dispatch),
         reward=layout.reward,
         dense_scale=config.dense_scale,
+        standing=config.standing,
         head_on=config.head_on,
         any_station=config.station == "random",
         copies=copies,

@@ -17,6 +17,7 @@ OFF, RANDOM, NEAREST, MATCHING = 0, 1, 2, 3  # config world.dispatch, in its ord
 # (with timed ways: whether it gets there no later by that side than by any other).
 LOADED_SIGN, RETURNING_SIGN, UNDER_WAY_SIGN = 16, 32, 64
 LONGEST_DETOUR = 15  # what is longer is cut off there
+STILL = 10  # steps without a move that a robot knows of; from then on it may be charged for them
 EXIT = 15  # cells within which a robot knows of the next way out of a lane
 SIGHT = 8  # cells that a robot sees ahead; as long as the usual aisle between two crossings
 
@@ -27,6 +28,7 @@ class Dispatch(NamedTuple):
     rule: int  # RANDOM, NEAREST or MATCHING
     reward: int
     dense_scale: float
+    standing: float  # what each step costs a robot that hasn't moved for STILL
     head_on: float  # what a step of it costs who has to give way, see head_on.py
     lifts: bool  # shelves are carried; False on a .map floor
     any_station: bool  # an order's station is drawn; False: the nearest to its shelf
@@ -54,6 +56,7 @@ def make_dispatch(
     rule: int,
     reward: int,
     dense_scale: float,
+    standing: float,
     head_on: float,
     any_station: bool,
     copies: int,
@@ -72,6 +75,7 @@ def make_dispatch(
         rule=rule,
         reward=reward,
         dense_scale=dense_scale,
+        standing=standing,
         head_on=head_on,
         lifts=shelves > 0,
         any_station=any_station,

@@ -31,7 +31,15 @@ import numpy.typing as npt
 
 from env_server.warehouse.blocks import BLOCK, backwards, copy_four, eight_bytes, zero_bytes
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import LOADED_SIGN, LONGEST_DETOUR, RETURNING_SIGN, SIGHT, UNDER_WAY_SIGN, Dispatch
+from env_server.warehouse.dispatch import (
+    LOADED_SIGN,
+    LONGEST_DETOUR,
+    RETURNING_SIGN,
+    SIGHT,
+    STILL,
+    UNDER_WAY_SIGN,
+    Dispatch,
+)
 from env_server.warehouse.observe import ROBOT_BITS, SHELF_BIT
 from env_server.warehouse.state import (
     DELIVER,
@@ -47,7 +55,6 @@ from env_server.warehouse.state import (
     State,
 )
 
-STILL = 10
 WAITED = 50  # steps; time enough for whoever is in the way to leave the longest aisle
 PER_SIDE = 5
 SIDES_AT = 9

@@ -5,7 +5,7 @@ slot it was taken from. On a .map floor it is a service point, then a station, a
 """
 
 from env_server.warehouse.compiled import compiled
-from env_server.warehouse.dispatch import Dispatch
+from env_server.warehouse.dispatch import STILL, Dispatch
 from env_server.warehouse.distance import FAR
 from env_server.warehouse.handing import hand_out
 from env_server.warehouse.head_on import charge
@@ -59,6 +59,8 @@ def advance(s: State, d: Dispatch, f: Layout, e: int, before: I32, actions: U8, 
         still[n] = 0 if moved else still[n] + 1
         if legs[n] != NO_LEG:
             s.age[e, n] += 1
+            if still[n] >= STILL:
+                rewards[n] -= d.standing
             if moved or (d.distances.timed and (actions[n] == TURN_LEFT or actions[n] == TURN_RIGHT)):
                 far = left[n]
                 look_around(s, d, e, n)

@@ -20,7 +20,7 @@ DispatchRule = Literal["off", "random", "nearest", "matching"]
 # Each kind of world but the warehouse has a table of its own, by the kind's name; these settings are the warehouse's.
 _OF_THE_WAREHOUSE = (
     *("map", "layout", "shelf_columns", "shelf_rows", "column_height", "stations"),
-    *("request_queue", "dispatch", "station", "window", "against", "way", "head_on"),
+    *("request_queue", "dispatch", "station", "window", "against", "way", "standing", "head_on"),
 )
 _TABLES: tuple[Kind, ...] = ("handoff", "game", "traffic", "pettingzoo")
 _REWARDS: Mapping[Kind, RewardKind | None] = {"handoff": "dense", "game": None, "traffic": None, "pettingzoo": None}
@@ -93,6 +93,13 @@ class WorldConfig(Table):
         description="With dispatch: how far a target is, as shown and paid for. In steps; or in time, quarter turns "
         "counted, and then a robot also sees how much longer each side would take.",
     )
+    standing: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="With dispatch: reward taken for each step of a robot on its way that hasn't moved for 10 steps. "
+        "Who queues behind a jam is moved to drive around it.",
+    )
     head_on: float = Field(
         0.0,
         ge=0,
@@ -158,6 +165,8 @@ class WorldConfig(Table):
             raise ValueError('window = "turned" shows who is longer on its way to an order, so it needs `dispatch`')
         if self.window == "turned" and self.sensor_range != 1:
             raise ValueError(f'sensor_range = {self.sensor_range} with window = "turned"; allowed is only 1')
+        if self.standing and self.dispatch == "off":
+            raise ValueError(f"standing = {self.standing} is for robots on their way to an order: it needs `dispatch`")
         if self.head_on and self.window != "turned":
             raise ValueError(
                 f'head_on = {self.head_on} charges who has to give way, which only window = "turned" lets a robot see'
