@@ -101,7 +101,7 @@ class EnvironmentServer:
         )
         if self._first:
             silent = [s.learner for s in self._roster.sessions if s.phase is Phase.GONE or not s.expected]
-            load_last(self._directory, silent, groups, self._actors)
+            load_last(self._directory, silent, groups, self._actors, config.learners.policies)
         self._data = DataServer(start.data_endpoint, start.run, self._counters)
         self._answers = Answers(self._data, self._roster, self._actors, self._recorder, self._harness, self._tell)
         self._poller = zmq.Poller()

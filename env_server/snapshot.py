@@ -15,6 +15,7 @@ from env_server.collect import Collector
 from env_server.errors import WorldError
 from fleet.core.checkpoint import CheckpointError, load_arrays, save_arrays
 from fleet.core.config import Config
+from fleet.core.precision import Precision, rounded
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import LearnerStore, SnapshotStore, learner_file, link_into
 
@@ -87,7 +88,11 @@ def restore_world(folder: Path, collector: Collector) -> tuple[int, int]:
 
 
 def load_last(
-    directory: RunDirectory, learners: Iterable[int], groups: Sequence[tuple[int, ...]], actors: Policy
+    directory: RunDirectory,
+    learners: Iterable[int],
+    groups: Sequence[tuple[int, ...]],
+    actors: Policy,
+    precision: Precision,
 ) -> None:
     """Act for `learners`, who won't publish soon, with the newest checkpoint of each that can be used.
 
@@ -98,7 +103,8 @@ def load_last(
         for version in reversed(store.versions()):
             try:
                 arrays = store.load(version).arrays
-                actors.load(groups[learner], {name: arrays[name] for name in arrays if name in actors.names})
+                weights = {name: arrays[name] for name in arrays if name in actors.names}
+                actors.load(groups[learner], rounded(weights, precision))
                 break
             except (CheckpointError, ActorError) as error:
                 log.warning("learner %d's robots can't act with version %d: %s", learner, version, error)

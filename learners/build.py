@@ -24,7 +24,7 @@ def build_learner(config: Config, spec: WorldSpec, learner: int) -> Learner:
     torch.set_num_threads(1)
     _require(config.learners.device)
     built = _build(config, spec, learner)
-    return Halved(built) if config.wire.policies == "float16" else built
+    return Halved(built) if config.learners.policies == "float16" else built
 
 
 def _build(config: Config, spec: WorldSpec, learner: int) -> Learner:

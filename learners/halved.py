@@ -6,15 +6,9 @@ who asks for them gets these, so that a run in one process and an evaluation see
 
 from collections.abc import Mapping
 
-import numpy as np
-
+from fleet.core.precision import rounded
 from fleet.core.spec import Array, RolloutBatch
-from learners.protocol import Learner, LearnerError, Meta, Tick
-
-NETWORK = "actor."
-"""How the names of the arrays begin that are halved; what scales observations may be too large or small for it."""
-
-LARGEST = float(np.finfo(np.float16).max)
+from learners.protocol import Learner, Meta, Tick
 
 
 class Halved:
@@ -36,12 +30,9 @@ class Halved:
         """See `Learner.update`."""
         return self._learner.update(rollout, tick)
 
-    def weights(self) -> Mapping[str, Array]:
-        """See `Learner.weights`; the networks' in f16. Raises LearnerError for a weight beyond its range."""
-        return {
-            name: _halved(name, array) if name.startswith(NETWORK) else array
-            for name, array in self._learner.weights().items()
-        }
+    def weights(self) -> dict[str, Array]:
+        """See `Learner.weights`; the networks' in f16."""
+        return rounded(self._learner.weights(), "float16")
 
     def save(self) -> tuple[dict[str, Array], Meta]:
         """See `Learner.save`."""
@@ -54,12 +45,3 @@ class Halved:
     def start_from(self, arrays: Mapping[str, Array]) -> None:
         """See `Learner.start_from`."""
         self._learner.start_from(arrays)
-
-
-def _halved(name: str, array: Array) -> Array:
-    largest = float(np.abs(array.astype(np.float32, copy=False)).max())
-    if largest > LARGEST:
-        raise LearnerError(
-            f'{name} holds {largest:.6g}; with wire.policies = "float16" weights are at most {LARGEST:.0f}'
-        )
-    return array.astype(np.float16)

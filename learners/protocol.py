@@ -39,7 +39,7 @@ class Learner(Protocol):
     def weights(self) -> Mapping[str, Array]:
         """Fresh copies of what the actor needs: "actor.0.weight" (in, out), ..., "obs.mean", "obs.scale" (D,).
 
-        All f32; the networks' f16 with `wire.policies = "float16"`.
+        All f32; the networks' f16 with `learners.policies = "float16"`.
         """
         ...
 

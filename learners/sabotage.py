@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any, NamedTuple, NoReturn, Protocol
 
-import numpy as np
-
 from fleet.core.faults.strike import Strike, StrikeError, strike_of
 from fleet.core.messages import Event
 from fleet.core.weather import Weather
@@ -196,7 +194,7 @@ def slowed(tick: Tick, factor: float) -> Tick:
 def spoil_weights(kind: str, frames: list[bytes]) -> None:
     """Make a policy's weights NaN in its frames, which the receiving side has to notice: no Policy can be made so."""
     if kind == "policy":
-        frames[1:] = [np.full(len(frame) // 4, np.nan, np.float32).tobytes() for frame in frames[1:]]
+        frames[1:] = [b"\xff" * len(frame) for frame in frames[1:]]  # NaN in f32 and in f16
 
 
 def hang() -> NoReturn:

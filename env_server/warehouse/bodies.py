@@ -64,6 +64,7 @@ def bring_back(state: State, layout: Layout, e: int, n: int, places: I32) -> Non
     cell = _nearest_free(state.robot_at[e], places, layout.width, state.left_at[e, n])
     state.cell[e, n] = cell
     state.left_at[e, n] = NOTHING
+    state.still[e, n] = 0
     state.robot_at[e, cell] = n
     relook(state, layout, e, cell)
 

@@ -1,9 +1,10 @@
-"""Head-on meetings in lanes, and who is to give way: what `world.head_on` charges for.
+"""Head-on meetings, and who is to give way: what `world.head_on` charges for.
 
 Two loaded robots that face each other in a lane between shelves can't get past each other, and each gains if the other
 drives back. Left to themselves, independent learners wait for that, as in any war of attrition. Here the one that has
-been on its leg for less time pays for every step of it, which tells them apart: the planners' right of way, which
-`window = "turned"` shows to both.
+been on its leg for less time pays for every step in which they face each other, which tells them apart: the planners'
+right of way, which `window = "turned"` shows to both. They meet in the cells next to each other anywhere, and from
+further away in a lane; who turns aside has met nobody.
 """
 
 from env_server.warehouse.compiled import compiled
@@ -30,7 +31,10 @@ def is_senior(s: State, e: int, one: int, other: int) -> bool:
 
 @compiled
 def _meets(s: State, d: Dispatch, e: int, n: int) -> int:
-    """The loaded robot that robot `n` faces and that faces it, with no way out of the lane between them; or NOTHING."""
+    """The loaded robot on the highway that robot `n` faces and that faces it, at most SIGHT cells away; or NOTHING.
+
+    No cell between them may have a way out to the side.
+    """
     heading, there = s.heading[e, n], s.cell[e, n]
     out = d.exits[there, heading]
     for steps in range(1, SIGHT + 1):

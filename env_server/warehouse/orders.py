@@ -47,7 +47,8 @@ def advance(s: State, d: Dispatch, f: Layout, e: int, before: I32, actions: U8, 
     """What copy `e`'s moves mean for its orders. Call it once all robots of the copy have moved.
 
     `before` (N,) are the cells they stood on, `actions` uint8 (N,) what they tried (only TOGGLE counts: under dispatch
-    all loading and unloading is done here). Adds to `rewards` f32 (N,).
+    all loading and unloading is done here). Adds to `rewards` f32 (N,), and takes from them what standing and
+    meeting head-on cost.
     """
     cells, legs, still, body = s.cell[e], s.leg[e], s.still[e], s.body
     targets, left, closest, waited = d.target[e], d.left[e], s.closest[e], s.waited[e]

@@ -91,4 +91,4 @@ class Scratch(NamedTuple):
     entrant: I32  # (cells,) robot with the best claim to the cell
     before: I32  # (N,) cells before the moves
     actions: U8  # (N,) of this copy
-    rewards: npt.NDArray[np.float32]  # (N,) of this copy
+    rewards: F32  # (N,) of this copy

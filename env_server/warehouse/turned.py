@@ -75,11 +75,17 @@ def _write_side(s: State, d: Dispatch, f: Layout, e: int, n: int, side: int, fla
         other = s.robot_at[e, cell]
         if other != NOTHING:
             flat[at + 1] = _faces(s.heading[e, other], side ^ 1, side)
-            flat[at + 2] = 1 if is_senior(s, e, other, n) else -1
+            flat[at + 2] = _senior(s, e, n, other)
             flat[at + 3] = k + 1 < reach and s.robot_at[e, cell + step] != NOTHING
             return
         if loaded and s.standing[e, cell] != NOTHING:
             return
+
+
+@compiled
+def _senior(s: State, e: int, n: int, other: int) -> int:
+    """1 if robot `other` has been on its leg for longer than robot `n`, else -1."""
+    return 1 if is_senior(s, e, other, n) else -1
 
 
 @compiled
@@ -103,7 +109,7 @@ def _write_corner(
     flat[at + 2] = sign >> (across ^ 1) & 1
     flat[at + 3] = sign >> (along ^ 1) & 1
     flat[at + 4] = sign & LOADED_SIGN != 0
-    flat[at + 5] = 1 if is_senior(s, e, other, n) else -1
+    flat[at + 5] = _senior(s, e, n, other)
 
 
 @compiled

@@ -3,6 +3,8 @@
 from itertools import pairwise
 from math import ceil
 
+import numpy as np
+
 from actors.joint import joint_sizes
 from fleet.core.config import Config
 from fleet.core.data_channel import MAX_POLICY
@@ -49,7 +51,8 @@ def policies(config: Config, robots: int) -> int:
 def policy_bytes(config: Config, observation: int, actions: int) -> int:
     """The arrays of one policy: the actor, and how it scales what it sees."""
     sizes = actor_sizes(config, observation, actions)
-    return 4 * (2 * observation + sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes)))
+    network = sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes))
+    return 4 * 2 * observation + np.dtype(config.learners.policies).itemsize * network
 
 
 def actor_sizes(config: Config, observation: int, actions: int) -> tuple[int, ...]:

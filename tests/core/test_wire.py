@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fleet.core.codec import BadFrame
 from fleet.core.messages import (
+    PROTOCOL_VERSION,
     Event,
     Message,
     MessageError,
@@ -90,11 +91,11 @@ TWICE = HELLO[0].replace(b"\xa4kind", b"\xa5fleet", 1)
         (header(extra=1), "header"),
         (header(fields=[]), "header"),
         (header(arrays={}), "header"),
-        (header(fleet=4), "protocol"),
+        (header(fleet=PROTOCOL_VERSION + 1), "protocol"),
         (header(fleet=0), "protocol"),
         (header(fleet=True), "protocol"),
         (header(fleet="1"), "protocol"),
-        ([msgpack.packb({"fleet": 4, "all": "different"})], "protocol"),
+        ([msgpack.packb({"fleet": PROTOCOL_VERSION + 1, "all": "different"})], "protocol"),
         (header(kind="bye"), "kind"),
         (header(kind=["hello"]), "kind"),
         (header(kind="__init__"), "kind"),

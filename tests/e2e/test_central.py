@@ -42,7 +42,7 @@ def options(algorithm: str, *more: str) -> list[str]:
     return [part for setting in (*settings(algorithm), *more) for part in ("--set", setting)]
 
 
-@pytest.mark.parametrize(("algorithm", "more"), [("mappo", ()), ("joint", ("wire.policies=float16",))])
+@pytest.mark.parametrize(("algorithm", "more"), [("mappo", ()), ("joint", ("learners.policies=float16",))])
 def test_comes_to_the_weights_of_one_process_alone(tmp_path: Path, algorithm: str, more: tuple[str, ...]) -> None:
     done = fleet("run", "smoke", "--out", str(tmp_path / "fleet"), *options(algorithm, *more))
     assert done.returncode == 0, done.stderr

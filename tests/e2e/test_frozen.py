@@ -18,7 +18,7 @@ FROZEN = ["--set", "learners.frozen=[1]", "--set", "run.patience_s=60"]
 def test_processes_and_the_single_process_come_to_the_same(tmp_path: Path) -> None:
     first = fleet("run", "smoke", "--out", str(tmp_path / "first"))
     assert first.returncode == 0, first.stderr
-    half = ["--set", "wire.policies=float16"]  # which nobody may see in one place and not in the other
+    half = ["--set", "learners.policies=float16"]  # which nobody may see in one place and not in the other
     start = ["run", "smoke", "--init-from", str(tmp_path / "first"), *FROZEN, *half]
     for name, options in {"fleet": [], "alone": ["--single-process"]}.items():
         done = fleet(*start, "--out", str(tmp_path / name), *options)

@@ -86,6 +86,16 @@ def test_a_way_out_between_them_is_a_way_out() -> None:
         assert act(world, out, NOOP, NOOP) == [paid, 0], cells
 
 
+def test_next_to_each_other_they_meet_anywhere_and_from_further_away_only_in_a_lane() -> None:
+    yard = "......\n......\nx.xx.x\ng....g"
+    arrays = {"heading": [RIGHT, LEFT], "leg": [DELIVER] * 2, "order": [0, 1], "home": [12, 14], "station": [0, 1]}
+    arrays |= {"carrying": [0, 1], "age": [4, 9]}
+    for cells, paid in (([1, 2], -0.125), ([1, 3], 0)):
+        world, out = make(yard, robots=2, window="turned", reward="individual", head_on=0.125)
+        put(world, cell=cells, shelf_cell=[*cells, 15, 17], **arrays)
+        assert act(world, out, NOOP, NOOP) == [paid, 0], cells
+
+
 def slow(world: Warehouse, state: dict[str, np.ndarray], e: int) -> list[bool]:
     """Who is to give way, by plain search."""
     highway, height, width = world.floor.highway, *world.floor.highway.shape
@@ -142,7 +152,8 @@ def test_rewards_differ_by_what_a_slow_version_says(seed: int) -> None:
 
 
 def test_it_needs_the_window_that_shows_who_gives_way() -> None:
-    with pytest.raises(ValidationError, match=r'head_on = 0.1 charges who has to give way.*"turned"'):
-        WorldConfig(map="rware-tiny-2ag", dispatch="nearest", head_on=0.1)
+    for floor in ({"map": "rware-tiny-2ag"}, {"map": "some.map", "window": "turned"}):
+        with pytest.raises(ValidationError, match=r'head_on = 0.1 .* window = "turned".* and a floor with shelves'):
+            WorldConfig(**floor, dispatch="nearest", head_on=0.1)
     with pytest.raises(ValidationError, match="head_on"):
         WorldConfig(kind="traffic", head_on=0.1)

@@ -14,6 +14,7 @@ from env_server.worlds import make_world
 from fleet.core.checkpoint import CheckpointError
 from fleet.core.config import Config
 from fleet.core.config.write import to_toml
+from fleet.core.precision import Precision, rounded
 from fleet.core.rundir import RunDirectory
 from fleet.core.snapshots import LearnerStore, SnapshotStore, link_into
 
@@ -76,7 +77,10 @@ def test_a_checkpoint_that_cannot_be_linked_for_another_reason_is_one(
         take_snapshot(directory, CONFIG, 20, collector, {0: 1}, 160, {})
 
 
-def test_robots_of_a_silent_pack_act_with_their_own_part_of_its_last_checkpoint(directory: RunDirectory) -> None:
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_robots_of_a_silent_pack_act_with_their_own_part_of_its_last_checkpoint(
+    directory: RunDirectory, precision: Precision
+) -> None:
     spec = replace(make_world(CONFIG.world).spec, robots=3)
     made, wanted = (StackedPolicy(spec, CONFIG.network) for _ in range(2))
     rng = np.random.default_rng(0)
@@ -85,8 +89,8 @@ def test_robots_of_a_silent_pack_act_with_their_own_part_of_its_last_checkpoint(
     shapes |= {"actor.1.weight": (4, spec.actions), "actor.1.bias": (spec.actions,), "obs.scale": (seen,)}
     arrays = {name: rng.normal(size=(2, *shape)).astype(np.float32) for name, shape in shapes.items()}
     LearnerStore(directory.learner(0)).save(1, {**arrays, "adam.m": np.zeros((2, 9), np.float32)}, {"version": 1})
-    load_last(directory, [0], ((0, 1), (2,)), made)
+    load_last(directory, [0], ((0, 1), (2,)), made, precision)
     for robot in (0, 1):
-        wanted.load([robot], {name: array[robot] for name, array in arrays.items()})
+        wanted.load([robot], rounded({name: array[robot] for name, array in arrays.items()}, precision))
     obs, drawn = rng.normal(size=(3, 2, seen)), rng.random((3, 2))
     np.testing.assert_array_equal(made.act(obs, drawn)[1], wanted.act(obs, drawn)[1])

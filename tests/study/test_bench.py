@@ -61,6 +61,9 @@ def test_planners_are_timed_from_their_first_step_on() -> None:
     names = [f"{name}_{count}_robots" for name in ("greedy", "pibt") for count in (3, 5)]
     assert list(rows) == [row for name in names for row in (f"{name}_first", name)]
     assert all(row.value > 0 for row in rows.values())
+    (forty, _) = bench_planners._planned("pibt", 40, steps=1, parts=1)
+    assert forty.against == "1 ms wanted"
+    assert forty.ratio == pytest.approx(forty.value)
 
 
 @pytest.mark.slow

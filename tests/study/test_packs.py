@@ -168,8 +168,9 @@ def test_messages_over_the_cap_are_refused_before_anything_starts(settings: list
     prepare(load_config("warehouse40", [memory, *settings[1:]]) if "mapping" not in settings[0] else tiny(memory))
 
 
-def test_the_sizes_of_messages_are_foretold() -> None:
-    config = prepare(tiny("world.max_steps=4"))
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_the_sizes_of_messages_are_foretold(precision: str) -> None:
+    config = prepare(tiny("world.max_steps=4", f"learners.policies={precision}"))
     world = make_world(config.world)
     spec = world.spec
     collector = Collector(world, StackedPolicy(spec, config.network), 1, config.learner.rollout_steps)

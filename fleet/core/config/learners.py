@@ -3,10 +3,14 @@
 from pydantic import Field
 
 from fleet.core.config.table import Table
+from fleet.core.precision import Precision
 
 
 class LearnersConfig(Table):
-    """How learners share processes and machines, which changes nothing of what one learns from; and who is frozen."""
+    """How learners share processes and machines, how exactly they publish their policies, and who is frozen.
+
+    Processes and machines change nothing of what one learns from.
+    """
 
     per_process: int = Field(
         1, ge=1, description="Robots whose learners share a process, each with weights and optimizer of its own."
@@ -19,6 +23,11 @@ class LearnersConfig(Table):
         ge=1,
         description="Learner processes that compute at once, the others waiting for their turn: as many as there are "
         "cores where updates are long (wide networks). Unset: all, and the kernel shares the cores out.",
+    )
+    policies: Precision = Field(
+        "float32",
+        description="Of the weights that robots act by. float16 takes half the bytes on the wire: what learners learn "
+        "with stays float32, and robots act by it rounded, in processes, in one process and in evaluations.",
     )
     frozen: tuple[int, ...] = Field(
         (),

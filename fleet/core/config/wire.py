@@ -1,7 +1,7 @@
 """The `[wire]` table: where a run's processes meet, and with which keys they know each other."""
 
 import re
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -18,11 +18,6 @@ class WireConfig(Table):
         "ipc",
         description='"ipc": sockets in a private folder; "tcp://ADDRESS:PORT": control at PORT and data at PORT + 1. '
         "Beyond loopback only with keys; ports below 32768 are never taken by outgoing connections.",
-    )
-    policies: Literal["float32", "float16"] = Field(
-        "float32",
-        description="How learners send weights to the robots that act by them. Half precision takes half the bytes; "
-        "learners go on in single precision.",
     )
     keys: str | None = Field(None, description="Folder made by `fleet keys`: only who has an allowed key gets in.")
 

@@ -97,15 +97,16 @@ class WorldConfig(Table):
         0.0,
         ge=0,
         le=1,
-        description="With dispatch: reward taken for each step of a robot on its way that hasn't moved for 10 steps. "
-        "Who queues behind a jam is moved to drive around it.",
+        description="With dispatch: reward taken for each step of a robot on its way that hasn't left its cell for 10 "
+        "steps. Who queues behind a jam is moved to drive around it.",
     )
     head_on: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Reward taken for each step that a loaded robot stands or drives face to face with another in a "
-        'lane, if it is the one to give way: which has been longer on its way goes first (needs window = "turned").',
+        description="Reward taken for each step in which two loaded robots face each other, next to each other or in "
+        "a lane without a way out between them, from who has to give way: who has been on its leg for less time "
+        '(needs window = "turned").',
     )
 
     handoff: HandoffConfig | None = Field(None, description='The handoff task\'s settings, with kind = "handoff".')
@@ -167,9 +168,10 @@ class WorldConfig(Table):
             raise ValueError(f'sensor_range = {self.sensor_range} with window = "turned"; allowed is only 1')
         if self.standing and self.dispatch == "off":
             raise ValueError(f"standing = {self.standing} is for robots on their way to an order: it needs `dispatch`")
-        if self.head_on and self.window != "turned":
+        if self.head_on and (self.window != "turned" or self.is_map_file):
             raise ValueError(
-                f'head_on = {self.head_on} charges who has to give way, which only window = "turned" lets a robot see'
+                f'head_on = {self.head_on} charges loaded robots that don\'t give way, so it needs window = "turned", '
+                "which shows who has to, and a floor with shelves"
             )
         return self
 

@@ -25,7 +25,7 @@ _PPO: Space = {
     "learner.learning_rate": Range(2e-4, 2e-2),
     "learner.entropy_coef": Range(1e-3, 5e-2),
     "learner.epochs": (1, 2, 4),
-    "learner.gae_lambda": (0.6, 0.8, 0.95),
+    "learner.gae_lambda": (0.6, 0.8, 0.95),  # 0.9 to 0.98 is what papers take; with dense rewards less learns faster
     "learner.clip_coef": (0.1, 0.2, 0.3),
 }
 _VALUES: Space = {

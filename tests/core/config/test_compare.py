@@ -18,7 +18,15 @@ def test_what_does_not_change_the_weights_may_differ(change):
 
 
 @pytest.mark.parametrize(
-    "change", ["run.seed=9", "world.robots=2", "learner.gamma=0.9", "mapping=shared", "run.credit=2"]
+    "change",
+    [
+        "run.seed=9",
+        "world.robots=2",
+        "learner.gamma=0.9",
+        "mapping=shared",
+        "run.credit=2",
+        "learners.policies=float16",
+    ],
 )
 def test_what_changes_the_weights_may_not(change):
     with pytest.raises(BadInput, match=change.partition("=")[0]) as caught:
