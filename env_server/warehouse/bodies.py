@@ -25,6 +25,8 @@ def set_body(state: State, layout: Layout, dispatch: Dispatch, n: int, body: int
     if not layout.dispatched:
         return
     for e in range(state.cell.shape[0]):
+        if before == TOWED:
+            s.still[e, n] = 0  # it has been set down there just now
         look_around(s, d, e, n)
         if body == ONLINE:
             hand_out(s, d, f, e)
@@ -64,7 +66,6 @@ def bring_back(state: State, layout: Layout, e: int, n: int, places: I32) -> Non
     cell = _nearest_free(state.robot_at[e], places, layout.width, state.left_at[e, n])
     state.cell[e, n] = cell
     state.left_at[e, n] = NOTHING
-    state.still[e, n] = 0
     state.robot_at[e, cell] = n
     relook(state, layout, e, cell)
 

@@ -35,7 +35,7 @@ def failing(error: BaseException):
         (["kill", "no/such/run", "1"], "no/such/run"),
         (["slow", "no/such/run", "1", "2"], "no/such/run"),
         (["config", "demo", "--set", "world.robots=5000"], "1 to 1000"),
-        (["bench", "nonsense"], "world, start, wire, faults, train, scale, peers"),
+        (["bench", "nonsense"], "world, planners, start, wire, faults, train, scale, peers"),
         (["render", ".", "--out", "film.txt"], ".gif, .mp4, .png"),
         (["render", ".", "--out", "no/such/film.gif"], "no folder no/such"),
     ],

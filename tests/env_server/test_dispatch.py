@@ -245,6 +245,14 @@ def test_standing_is_nothing_to_who_has_no_order() -> None:
     assert sorted(act(world, out, NOOP, NOOP)) == [-0.125, 0], "one order for the two of them"
 
 
+def test_who_was_towed_has_not_stood_where_it_is_set_down() -> None:
+    world, out = make(reward="individual", standing=0.125)
+    put(world, **fetching(shelf=6, cell=25, heading=LEFT), still=[50])
+    world.set_body(0, "towed")
+    world.set_body(0, "online")
+    assert act(world, out, NOOP) == [0]
+
+
 def test_standing_needs_orders() -> None:
     with pytest.raises(ValidationError, match="standing = 0.1 is for robots on their way to an order"):
         WorldConfig(map="rware-tiny-2ag", standing=0.1)

@@ -193,7 +193,7 @@ def test_json_is_the_machine_and_the_rows(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_an_unknown_benchmark_is_bad_input() -> None:
-    with pytest.raises(BadInput, match="world, start, wire, faults, train, scale, peers"):
+    with pytest.raises(BadInput, match="world, planners, start, wire, faults, train, scale, peers"):
         bench.measure("nonsense")
 
 
