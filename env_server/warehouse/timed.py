@@ -8,7 +8,8 @@ import numpy as np
 from env_server.warehouse.compiled import compiled
 from env_server.warehouse.distance import FAR, FREE, U16, Distances, lower
 
-# quarter turns from a heading to a side; both are numbered up, down, left, right
+# Quarter turns from a heading to a side; both are numbered up, down, left, right. The planners have a table of their
+# own: what is compiled is kept under a fingerprint of its own folder's sources, and would outlive a change of theirs.
 TURNS = np.array([[0, 2, 1, 1], [2, 0, 1, 1], [1, 1, 0, 2], [1, 1, 2, 0]])
 
 

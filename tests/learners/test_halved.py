@@ -106,7 +106,7 @@ def test_robots_act_by_rounded_weights_whatever_values_them(build_any, spec, mak
         config = load_config("smoke", ["network.hidden=[16,16]", *(f"{key}={value}" for key, value in acting(kind))])
         policies = [make_policy(replace(spec, robots=3), config) for _ in range(2)]
         for policy, learner in zip(policies, (half, whole), strict=True):
-            policy.load(robots if kind.get("mapping") != "per-robot" else (0,), learner.weights())
+            policy.load(robots, learner.weights())
         obs = make_rollout(1, robots=(0, 1, 2)).obs[:, 0]
         drawn = np.zeros(obs.shape[:2], np.uint8)
         rounded, exact = (policy.probabilities(obs, drawn) for policy in policies)
